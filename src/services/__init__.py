@@ -1,0 +1,1 @@
+"""What the product does, independent of how it is asked and of where things are kept."""

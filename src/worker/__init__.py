@@ -1,0 +1,1 @@
+"""The queue's face: turns messages into finished jobs."""
