@@ -105,7 +105,9 @@ def check_declared_format(declared: str) -> BlueprintFormat:
     except ValueError:
         shown = declared[:40]
         raise InvalidFileFormatError(
-            f"The format {shown!r} is not supported; use png, jpg or pdf.", declared=shown, allowed=list(ALLOWED_FORMATS)
+            f"The format {shown!r} is not supported; use png, jpg or pdf.",
+            declared=shown,
+            allowed=list(ALLOWED_FORMATS),
         ) from None
 
 

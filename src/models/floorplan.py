@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from models.blueprint import BlueprintFormat
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Literal[1] = 1
 
 Point = tuple[float, float]
 Ring = Annotated[list[Point], Field(min_length=3)]
