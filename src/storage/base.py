@@ -7,7 +7,7 @@ an exception. What cannot be reached raises `ServiceUnavailableError`, and then 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import BinaryIO
@@ -56,6 +56,13 @@ class JobStore(ABC):
     @abstractmethod
     def delete(self, job_id: str) -> bool:
         """Whether there was a record; there is none now."""
+
+    def unsent(self, before: datetime) -> Sequence[Job]:
+        """Jobs pending since before that moment of which the world knows that no message waits.
+
+        A process that dies between record and message leaves such a job. A world that cannot tell says none.
+        """
+        return []
 
 
 @dataclass(frozen=True, slots=True)

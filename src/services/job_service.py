@@ -1,0 +1,438 @@
+"""What may be done with jobs: create, look, wait, list, cancel, purge. The API and the terminal both call it.
+
+Inside one call every failing step of the store is tried again, together for at most `REQUEST_DEADLINE_S`.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Final, TypeVar
+
+from utils.config import Settings
+from utils.logging import bind_context, current_correlation_id, current_request_id, get_logger
+from utils.retry import retry_call
+
+from models.blueprint import MAX_FILE_BYTES, Blueprint, PageSelection
+from models.job import (
+    FILE_LIFETIME,
+    Job,
+    Status,
+    blueprint_key,
+    is_job_id,
+    new_job_id,
+    now_utc,
+    page_picture_key,
+    result_key,
+)
+from services import intake
+from storage.base import JobMessage, JobPage, Storage, UploadTicket
+from utils.errors import (
+    IdempotencyKeyReusedError,
+    JobAlreadyCompletedError,
+    JobNotFoundError,
+    NotFoundError,
+    ResultNotReadyError,
+    ServiceError,
+    ServiceUnavailableError,
+    ValidationFailedError,
+)
+
+REQUEST_DEADLINE_S: Final = 3.0
+UPLOAD_TICKET_S: Final = 3600
+MAX_LIST: Final = 100
+_IDEMPOTENCY_S: Final = 24 * 3600
+_UPLOAD_CLAIM_S: Final = 24 * 3600
+# Files are removed when they are FILE_LIFETIME old, at times a day late, and results are younger than their job.
+_MARKER_S: Final = int((FILE_LIFETIME + timedelta(days=9)).total_seconds())
+_WAIT_POLL_S: Final = 0.1
+# A create is over long before this, so a pending job this old without a message was lost between the two writes.
+_LOST_AFTER: Final = timedelta(seconds=10)
+
+_T = TypeVar("_T")
+_log = get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Idempotency:
+    """A client's Idempotency-Key and a hash of the whole request it came with."""
+
+    key: str
+    fingerprint: str
+
+    def claim_name(self, owner: str) -> str:
+        """Under which name the first request with this key is remembered."""
+        return f"idempotency:{owner}:{self.key}"
+
+
+class _Budget:
+    """The time that one request has for trying again."""
+
+    def __init__(self, sleep: Callable[[float], None], monotonic: Callable[[], float]) -> None:
+        self._sleep, self._monotonic = sleep, monotonic
+        self._ends = monotonic() + REQUEST_DEADLINE_S
+
+    def call(self, step: Callable[[], _T]) -> _T:
+        left_s = max(0.0, self._ends - self._monotonic())
+        return retry_call(step, deadline_s=left_s, jitter=True, sleep=self._sleep, clock=self._monotonic)
+
+
+class JobService:
+    """Jobs of one world. Every method takes the owner, and another owner's job is as absent as an unknown one."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        settings: Settings,
+        *,
+        clock: Callable[[], datetime] = now_utc,
+        random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+        sleep: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._storage = storage
+        self._settings = settings
+        self._clock, self._random_bytes = clock, random_bytes
+        self._sleep, self._monotonic = sleep, monotonic
+
+    def create(
+        self,
+        blueprint: Blueprint,
+        *,
+        owner: str,
+        pages: PageSelection | None = None,
+        idempotency: Idempotency | None = None,
+        job_id: str | None = None,
+    ) -> Job:
+        """The pending job for the blueprint, its message on its way; the earlier job if this request was seen before.
+
+        Raises:
+            IdempotencyKeyReusedError: the key came with another request before.
+            ServiceUnavailableError: the store did not take it, and nothing is half-written; or the queue refused
+                it, and the job is failed.
+        """
+        budget = self._budget()
+        job_id = self._settle_id(budget, owner, idempotency, job_id)
+        earlier = self._earlier(budget, job_id, owner)
+        if earlier is not None:
+            return earlier
+        job = self._new_job(job_id, owner, blueprint, pages)
+        files = self._storage.blueprints
+
+        def keep() -> None:
+            files.put(job.blueprint_s3_key, blueprint.data, blueprint.format.content_type)
+
+        def drop() -> None:
+            files.delete_prefix(job.blueprint_s3_key)
+
+        return self._enter(budget, job, idempotency, keep, drop, shared=idempotency is not None)
+
+    def create_from_upload(
+        self,
+        key: str,
+        declared: str | None,
+        *,
+        owner: str,
+        pages: PageSelection | None = None,
+        idempotency: Idempotency | None = None,
+    ) -> Job:
+        """The job for a file that came in on an upload ticket: exactly one a ticket, however often it is asked for.
+
+        Raises:
+            InvalidRequestError: there is no such upload of this owner.
+            InvalidFileFormatError, FileTooLargeError: the file is not a blueprint.
+        """
+        budget = self._budget()
+        job_id = budget.call(lambda: intake.upload_job_id(self._storage, key, owner))
+        self._settle_id(budget, owner, idempotency, job_id)
+        earlier = self._earlier(budget, job_id, owner)
+        if earlier is not None:
+            return earlier
+        blueprint = budget.call(lambda: intake.read_upload(self._storage, key, declared, owner))
+        job = self._new_job(job_id, owner, blueprint, pages)
+        files = self._storage.blueprints
+
+        def keep() -> None:
+            files.move(key, job.blueprint_s3_key)
+
+        def drop() -> None:
+            files.move(job.blueprint_s3_key, key)
+
+        return self._enter(budget, job, idempotency, keep, drop, shared=True)
+
+    def create_from_url(
+        self,
+        url: str,
+        declared: str | None,
+        *,
+        owner: str,
+        pages: PageSelection | None = None,
+        idempotency: Idempotency | None = None,
+    ) -> Job:
+        """The job for the file behind an https URL that this service may fetch; a repeated request fetches nothing.
+
+        Raises:
+            UrlNotAllowedError, UrlFetchFailedError: the URL may not or cannot be fetched.
+            InvalidFileFormatError, FileTooLargeError: the file is not a blueprint.
+        """
+        budget = self._budget()
+        job_id = self._settle_id(budget, owner, idempotency, None)
+        earlier = self._earlier(budget, job_id, owner)
+        if earlier is not None:
+            return earlier
+        blueprint = intake.read_url(url, declared, self._settings, storage=self._storage)
+        return self.create(blueprint, owner=owner, pages=pages, idempotency=idempotency, job_id=job_id)
+
+    def open_upload(self, *, owner: str) -> UploadTicket:
+        """A ticket for one file of up to 50 MB; its key is then what a job is created from."""
+        budget = self._budget()
+        job_id = new_job_id(self._clock(), self._random_bytes)
+        budget.call(lambda: self._storage.claims.claim(f"upload:{job_id}", {"owner": owner}, _UPLOAD_CLAIM_S))
+        key = intake.upload_key(job_id)
+        return budget.call(lambda: self._storage.blueprints.presign_upload(key, MAX_FILE_BYTES, UPLOAD_TICKET_S))
+
+    def get(self, job_id: str, *, owner: str) -> Job:
+        """The owner's job.
+
+        Raises:
+            JobNotFoundError: unknown, malformed, expired or another owner's.
+        """
+        return self._get(self._budget(), job_id, owner)
+
+    def wait(self, job_id: str, *, owner: str, wait_s: float) -> Job:
+        """The job as soon as it differs from what it is now, or has ended, or `wait_s` have passed.
+
+        Raises:
+            JobNotFoundError: there is none, or it was purged meanwhile.
+        """
+        ends = self._monotonic() + wait_s
+        first = job = self.get(job_id, owner=owner)
+        while not job.ended and job == first and (left_s := ends - self._monotonic()) > 0:
+            self._sleep(min(_WAIT_POLL_S, left_s))
+            job = self.get(job_id, owner=owner)
+        return job
+
+    def list(self, owner: str, limit: int = 20, cursor: str | None = None) -> JobPage:
+        """The owner's jobs, newest first, and where the next ones begin.
+
+        Raises:
+            ValidationFailedError: the limit is out of range or the cursor is not one that was given out.
+        """
+        if not 1 <= limit <= MAX_LIST:
+            raise ValidationFailedError(fields={"limit": f"must be from 1 to {MAX_LIST}"})
+        try:
+            return self._budget().call(lambda: self._storage.jobs.list(owner, limit, cursor))
+        except ValueError as error:
+            raise ValidationFailedError(fields={"cursor": "is not one that a list gave"}) from error
+
+    def cancel(self, job_id: str, *, owner: str) -> Job:
+        """The job, cancelled for good; a cancelled one stays as it is.
+
+        Raises:
+            JobNotFoundError: there is none.
+            JobAlreadyCompletedError: it has completed or failed.
+        """
+        budget = self._budget()
+        job = self._get(budget, job_id, owner)
+        while not job.ended:
+            wanted = job.moved(Status.CANCELLED, self._clock(), message="Cancelled on request.")
+            in_the_way = self._save(budget, wanted)
+            job = wanted if in_the_way is None else in_the_way
+        if job.status is not Status.CANCELLED:
+            raise JobAlreadyCompletedError(job_id=job_id, status=job.status.value)
+        with bind_context(job_id=job_id):
+            _log.info("A job was cancelled.", extra={"action": "job_cancelled"})
+        return job
+
+    def purge(self, job_id: str, *, owner: str) -> Job | None:
+        """What the job was, or None if its record had expired; nothing of it is kept any more.
+
+        Record, blueprint, result, pictures and preview go. A job still at work is cancelled first. If the store
+        fails midway, ask again: what proves the owner goes last.
+
+        Raises:
+            JobNotFoundError: there is neither a record nor a file of this owner.
+        """
+        budget = self._budget()
+        if not is_job_id(job_id):
+            raise JobNotFoundError(job_id=job_id[:40])
+        marker = budget.call(lambda: self._storage.claims.get(_marker(job_id))) or {}
+        job = budget.call(lambda: self._storage.jobs.get(job_id))
+        if owner != (job.owner if job is not None else marker.get("owner")):
+            raise JobNotFoundError(job_id=job_id)
+        if job is not None and not job.ended:
+            self._save(budget, job.moved(Status.CANCELLED, self._clock(), message="Purged on request."))
+        blueprint_hash = job.blueprint_hash if job is not None else marker.get("hash")
+        if blueprint_hash:
+            budget.call(lambda: self._storage.previews.delete(blueprint_hash))
+        self._remove_files(budget, job_id)
+        budget.call(lambda: self._storage.jobs.delete(job_id))
+        for name in (marker.get("idempotency"), f"upload:{job_id}", _marker(job_id)):
+            if name:
+                budget.call(partial(self._storage.claims.delete, name))
+        with bind_context(job_id=job_id):
+            _log.info("A job and its files were purged.", extra={"action": "job_purged"})
+        return job
+
+    def result(self, job_id: str, *, owner: str) -> bytes:
+        """The floorplan document of a completed job, as JSON.
+
+        Raises:
+            JobNotFoundError: there is no such job.
+            ResultNotReadyError: it has not completed.
+        """
+        budget = self._budget()
+        job = self._get(budget, job_id, owner)
+        if job.status is not Status.COMPLETED:
+            raise ResultNotReadyError(job_id=job_id, status=job.status.value)
+        data = budget.call(lambda: self._storage.cache.get(job.result_s3_key or result_key(job_id)))
+        if data is None:
+            raise NotFoundError("The result is no longer kept.", job_id=job_id)
+        return data
+
+    def page_picture(self, job_id: str, page: int, *, owner: str) -> bytes:
+        """The picture of a page (1-based) of the job's blueprint, as PNG.
+
+        Raises:
+            JobNotFoundError: there is no such job.
+            NotFoundError: there is no such page, or it has not been drawn yet.
+        """
+        budget = self._budget()
+        self._get(budget, job_id, owner)
+        data = budget.call(lambda: self._storage.cache.get(page_picture_key(job_id, page)))
+        if data is None:
+            raise NotFoundError("There is no picture of this page.", job_id=job_id, page=page)
+        return data
+
+    def requeue_lost(self) -> int:
+        """How many pending jobs were without a message, because a process died in mid-create, and have one again."""
+        lost = self._storage.jobs.unsent(self._clock() - _LOST_AFTER)
+        for job in lost:
+            self._storage.queue.send(JobMessage(job.job_id, request_id="", correlation_id=""))
+            with bind_context(job_id=job.job_id):
+                _log.warning("A lost job was queued again.", extra={"action": "job_requeued"})
+        return len(lost)
+
+    def _budget(self) -> _Budget:
+        return _Budget(self._sleep, self._monotonic)
+
+    def _get(self, budget: _Budget, job_id: str, owner: str) -> Job:
+        job = budget.call(lambda: self._storage.jobs.get(job_id)) if is_job_id(job_id) else None
+        if job is None or job.owner != owner:
+            raise JobNotFoundError(job_id=job_id[:40])
+        return job
+
+    def _save(self, budget: _Budget, job: Job) -> Job | None:
+        return budget.call(lambda: self._storage.jobs.save(job))
+
+    def _settle_id(self, budget: _Budget, owner: str, idempotency: Idempotency | None, job_id: str | None) -> str:
+        """The id of the job that this request is about: the first request with the same key decides."""
+        job_id = job_id or new_job_id(self._clock(), self._random_bytes)
+        if idempotency is None:
+            return job_id
+        value = {"fingerprint": idempotency.fingerprint, "job_id": job_id}
+        name = idempotency.claim_name(owner)
+        standing = budget.call(lambda: self._storage.claims.claim(name, value, _IDEMPOTENCY_S))
+        if standing["fingerprint"] != idempotency.fingerprint:
+            raise IdempotencyKeyReusedError
+        return standing["job_id"]
+
+    def _earlier(self, budget: _Budget, job_id: str, owner: str) -> Job | None:
+        job = budget.call(lambda: self._storage.jobs.get(job_id))
+        if job is None:
+            return None
+        if job.owner != owner:
+            raise JobNotFoundError(job_id=job_id)
+        if job.status is Status.PENDING:
+            # The first request may have died before the queue; a second message for one job does no harm.
+            budget.call(lambda: self._storage.queue.send(_message(job)))
+        return job
+
+    def _new_job(self, job_id: str, owner: str, blueprint: Blueprint, pages: PageSelection | None) -> Job:
+        now = self._clock()
+        return Job(
+            job_id=job_id,
+            owner=owner,
+            created_at=now,
+            updated_at=now,
+            blueprint_s3_key=blueprint_key(job_id, blueprint.format),
+            blueprint_format=blueprint.format,
+            blueprint_hash=blueprint.sha256,
+            pages=str(pages) if pages is not None and pages.ranges else None,
+        )
+
+    def _enter(
+        self,
+        budget: _Budget,
+        job: Job,
+        idempotency: Idempotency | None,
+        keep: Callable[[], None],
+        drop: Callable[[], None],
+        *,
+        shared: bool,
+    ) -> Job:
+        """File, record, message, in this order: a record never points at nothing.
+
+        `shared` says that another request may be making the very same job right now.
+        """
+        claims, jobs = self._storage.claims, self._storage.jobs
+        marker = {"owner": job.owner, "hash": job.blueprint_hash}
+        if idempotency is not None:
+            marker["idempotency"] = idempotency.claim_name(job.owner)
+        try:
+            budget.call(lambda: claims.claim(_marker(job.job_id), marker, _MARKER_S))
+            budget.call(keep)
+            standing = budget.call(lambda: jobs.add(job))
+        except ServiceError:
+            self._undo(job, drop, shared)
+            raise
+        if standing is not None:
+            return standing
+        try:
+            budget.call(lambda: self._storage.queue.send(_message(job)))
+        except ServiceUnavailableError as error:
+            self._refused(job, error, idempotency)
+            raise
+        with bind_context(job_id=job.job_id):
+            _log.info("A job was created.", extra={"action": "job_created", "format": job.blueprint_format.value})
+        return job
+
+    def _undo(self, job: Job, drop: Callable[[], None], shared: bool) -> None:
+        """Take the file back out, unless another request made the record meanwhile."""
+        try:
+            if not shared or self._storage.jobs.get(job.job_id) is None:
+                drop()
+                self._storage.claims.delete(_marker(job.job_id))
+        except ServiceError:
+            _log.warning("A file without a record stays until it expires.", extra={"action": "undo_failed"})
+
+    def _refused(self, job: Job, error: ServiceError, idempotency: Idempotency | None) -> None:
+        """Fail the job that the queue refused, and free its key so that the client may try again."""
+        failed = job.moved(Status.FAILED, self._clock(), error=error.to_json(), message="The queue refused the job.")
+        try:
+            self._storage.jobs.save(failed)
+            if idempotency is not None:
+                self._storage.claims.delete(idempotency.claim_name(job.owner))
+        except ServiceError:
+            # It stays pending, and `requeue_lost` sends it once the store is back.
+            _log.warning("A refused job could not be marked.", extra={"action": "refusal_unmarked"})
+
+    def _remove_files(self, budget: _Budget, job_id: str) -> None:
+        blueprints, cache = self._storage.blueprints, self._storage.cache
+        for prefix in (f"blueprints/{job_id}/", f"uploads/{job_id}/"):
+            budget.call(partial(blueprints.delete_prefix, prefix))
+        for prefix in (f"cache/final/{job_id}/", f"cache/pages/{job_id}/"):
+            budget.call(partial(cache.delete_prefix, prefix))
+
+
+def _marker(job_id: str) -> str:
+    """The claim that says whose files these are for as long as they live, after the record is gone."""
+    return f"files:{job_id}"
+
+
+def _message(job: Job) -> JobMessage:
+    return JobMessage(job.job_id, current_request_id() or "", current_correlation_id() or "")
