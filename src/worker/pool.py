@@ -120,12 +120,11 @@ class WorkerPool:
                     "A worker died and is replaced.",
                     extra={"action": "worker_replaced", "exit_code": worker.process.exitcode},
                 )
-                worker.lifeline.close()
-                worker.process.close()
                 if self._stop.wait(_BACKOFF_S[min(self._early_deaths, len(_BACKOFF_S) - 1)]):
-                    self._workers = [other for other in self._workers if other is not worker]
                     return
                 self._workers[index] = self._spawn()
+                worker.lifeline.close()
+                worker.process.close()
 
     def _maintain(self) -> None:
         """Queue lost jobs again and remove what has expired, now and from time to time."""
