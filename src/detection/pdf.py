@@ -7,8 +7,6 @@ PDF points of the page as displayed, origin top left, y down.
 
 from __future__ import annotations
 
-import ctypes
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,28 +14,24 @@ import numpy as np
 import pypdfium2.raw as pdfium
 from numpy.typing import NDArray
 
-MAX_PATHS: Final = 400_000
-MAX_POINTS: Final = 3_000_000
-MAX_DEPTH: Final = 12
-_FLATNESS_PT: Final = 0.1  # a flattened curve stays this close to the true one
-_MAX_PIECES: Final = 64
+from detection.pdfwalk import MOVETO, Clip, Walk
+from detection.segments import cut_to_boxes, find_rectangles, flatten_beziers, rank_in_run
 
 LINE: Final = 0  #: a subpath of straight segments
 CURVE: Final = 1  #: a subpath with at least one Bézier
 RECT: Final = 2  #: a closed subpath of four straight segments with right angles
 
-_LINETO: Final = 0
 _BEZIERTO: Final = 1
-_MOVETO: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """What a page draws with the pen, in drawing order (later covers earlier), clipped to nothing.
+    """What a page draws with the pen, in drawing order (later covers earlier), cut to the boxes that clip it.
 
     Attributes:
         xy: float64 (n, 4), each segment's x0, y0, x1, y1; the segment that closes a subpath, or that a fill closes
-            silently, is among them. Segments of one subpath follow each other. None has length 0.
+            silently, is among them. Segments of one subpath follow each other. None has length 0. `kind`, `closed` and
+            `curves` tell of the subpath as drawn, before any cut.
         subpath: int32 (n,), the subpath of each segment, not decreasing.
         from_curve: bool (n,), whether the segment is a piece of a flattened Bézier.
         implied: bool (n,), whether only a fill draws the segment (the silent closing of an open subpath).
@@ -51,7 +45,10 @@ class Paths:
         dashed: bool (p,), whether the stroke has a dash pattern.
         stroke_rgba: uint8 (p, 4); zeros where not stroked.
         fill_rgba: uint8 (p, 4); zeros where not filled.
-        images: float64 (k, 4), the boxes x0, y0, x1, y1 of the page's images, not clipped to the page.
+        images: float64 (k, 4), the visible boxes x0, y0, x1, y1 of the page's images.
+        clip: float64 (p, 4), the box that each path is clipped to, the page's where nothing else clips.
+        clipped: bool (p,), whether the clip is not a box but another shape inside it: parts of such a path, often a
+            hatch, may be invisible though their segments are here.
         complete: False when a limit ended the walk before the page did.
     """
 
@@ -70,6 +67,8 @@ class Paths:
     stroke_rgba: NDArray[np.uint8]
     fill_rgba: NDArray[np.uint8]
     images: NDArray[np.float64]
+    clip: NDArray[np.float64]
+    clipped: NDArray[np.bool_]
     complete: bool = True
 
     @property
@@ -127,158 +126,14 @@ def display_matrix(page: Any) -> tuple[NDArray[np.float64], float, float]:
 
 def read_paths(page: Any) -> Paths:
     """The drawing of a raw pdfium page, form XObjects included, bounded by MAX_PATHS, MAX_POINTS and MAX_DEPTH."""
-    to_display, _, _ = display_matrix(page)
-    walk = _Walk()
+    to_display, width, height = display_matrix(page)
+    walk = Walk(to_display, Clip(np.array([0.0, 0.0, width, height])))
     walk.run(page)
-    return _assemble(walk, to_display)
+    return _assemble(walk)
 
 
-def _fast(name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
-    """A pdfium function that takes and gives plain addresses: several times faster than typed pointers.
-
-    PYFUNCTYPE keeps the interpreter's lock, which is right here: none of these calls back or waits.
-    """
-    address = ctypes.cast(getattr(pdfium, name), ctypes.c_void_p).value
-    return ctypes.PYFUNCTYPE(result, *arguments)(address)  # type: ignore[arg-type]
-
-
-_P, _I = ctypes.c_void_p, ctypes.c_int
-_page_count = _fast("FPDFPage_CountObjects", _I, _P)
-_page_object = _fast("FPDFPage_GetObject", _P, _P, _I)
-_form_count = _fast("FPDFFormObj_CountObjects", _I, _P)
-_form_object = _fast("FPDFFormObj_GetObject", _P, _P, ctypes.c_ulong)
-_type = _fast("FPDFPageObj_GetType", _I, _P)
-_matrix = _fast("FPDFPageObj_GetMatrix", _I, _P, _P)
-_segment_count = _fast("FPDFPath_CountSegments", _I, _P)
-_segment = _fast("FPDFPath_GetPathSegment", _P, _P, _I)
-_draw_mode = _fast("FPDFPath_GetDrawMode", _I, _P, _P, _P)
-_stroke_width = _fast("FPDFPageObj_GetStrokeWidth", _I, _P, _P)
-_stroke_colour = _fast("FPDFPageObj_GetStrokeColor", _I, _P, _P, _P, _P, _P)
-_fill_colour = _fast("FPDFPageObj_GetFillColor", _I, _P, _P, _P, _P, _P)
-_dash_count = _fast("FPDFPageObj_GetDashCount", _I, _P)
-_point = _fast("FPDFPathSegment_GetPoint", _I, _P, _P, _P)
-_segment_type = _fast("FPDFPathSegment_GetType", _I, _P)
-_segment_closes = _fast("FPDFPathSegment_GetClose", _I, _P)
-
-
-class _Columns:
-    """Growing arrays that pdfium writes into by address."""
-
-    def __init__(self, capacity: int, **columns: tuple[type[np.generic], int]) -> None:
-        self.arrays = {n: np.zeros((capacity, w), dtype=t) for n, (t, w) in columns.items()}
-        self.capacity = capacity
-        self._aim()
-
-    def _aim(self) -> None:
-        self.base = {n: a.ctypes.data for n, a in self.arrays.items()}
-
-    def reserve(self, count: int) -> bool:
-        """Whether the arrays had to grow, and so moved."""
-        if count <= self.capacity:
-            return False
-        self.capacity = max(count, 2 * self.capacity)
-        for name, old in self.arrays.items():
-            grown = np.zeros((self.capacity, old.shape[1]), dtype=old.dtype)
-            grown[: len(old)] = old
-            self.arrays[name] = grown
-        self._aim()
-        return True
-
-
-class _Walk:
-    """One pass over a page's objects that leaves raw arrays behind: as few calls into pdfium as the data needs."""
-
-    def __init__(self) -> None:
-        self.rows = _Columns(
-            4096, matrix=(np.float32, 6), width=(np.float32, 1), stroke=(np.uint32, 4), fill=(np.uint32, 4)
-        )
-        self.points = _Columns(32768, xy=(np.float32, 2))
-        self.types: list[int] = []
-        self.starts: list[int] = []  # where each path's points begin
-        self.closing: list[int] = []  # points that close their subpath
-        self.modes: list[int] = []  # fill mode | 4 where stroked | 8 where dashed
-        self.forms: list[NDArray[np.float64]] = [np.eye(3)]
-        self.form_of: list[int] = []
-        self.images: list[NDArray[np.float64]] = []
-        self.complete = True
-        self._fill_mode, self._stroke = ctypes.c_int(), ctypes.c_int()
-
-    def run(self, page: Any) -> None:
-        address = ctypes.cast(page, ctypes.c_void_p).value
-        self._visit(address, _page_count(address), _page_object, 0, 0)
-
-    def _visit(self, holder: Any, count: int, get: Callable[..., Any], form: int, depth: int) -> None:
-        for index in range(count):
-            if len(self.starts) >= MAX_PATHS or len(self.types) >= MAX_POINTS:
-                self.complete = False
-                return
-            item = get(holder, index)
-            kind = _type(item)
-            if kind == pdfium.FPDF_PAGEOBJ_PATH:
-                self._path(item, form)
-            elif kind == pdfium.FPDF_PAGEOBJ_IMAGE:
-                self.images.append(self.forms[form] @ self._matrix_of(item))
-            elif kind == pdfium.FPDF_PAGEOBJ_FORM:
-                if depth >= MAX_DEPTH:
-                    self.complete = False
-                    continue
-                self.forms.append(self.forms[form] @ self._matrix_of(item))
-                self._visit(item, _form_count(item), _form_object, len(self.forms) - 1, depth + 1)
-
-    @staticmethod
-    def _matrix_of(item: int) -> NDArray[np.float64]:
-        m = (ctypes.c_float * 6)()
-        if not _matrix(item, ctypes.addressof(m)):
-            return np.eye(3)
-        return np.array([[m[0], m[2], m[4]], [m[1], m[3], m[5]], [0, 0, 1]])
-
-    def _path(self, item: int, form: int) -> None:
-        count = _segment_count(item)
-        if count < 2 or count > MAX_POINTS - len(self.types):
-            self.complete &= count < 2
-            return
-        _draw_mode(item, ctypes.addressof(self._fill_mode), ctypes.addressof(self._stroke))
-        mode, stroked = self._fill_mode.value, self._stroke.value
-        if not mode and not stroked:
-            return
-        row, start = len(self.starts), len(self.types)
-        self.rows.reserve(row + 1)
-        self.points.reserve(start + count)
-        base = self.rows.base
-        if not _matrix(item, base["matrix"] + 24 * row):
-            self.rows.arrays["matrix"][row] = (1, 0, 0, 1, 0, 0)
-        if stroked:
-            at = base["stroke"] + 16 * row
-            _stroke_colour(item, at, at + 4, at + 8, at + 12)
-            _stroke_width(item, base["width"] + 4 * row)
-            mode |= 4 | (8 if _dash_count(item) > 0 else 0)
-        if mode & 3:
-            at = base["fill"] + 16 * row
-            _fill_colour(item, at, at + 4, at + 8, at + 12)
-        self.starts.append(start)
-        self.modes.append(mode)
-        self.form_of.append(form)
-        self._segments(item, start, count)
-
-    def _segments(self, item: int, start: int, count: int) -> None:
-        at = self.points.base["xy"] + 8 * start
-        types, before = self.types, 0
-        for index in range(count):
-            segment = _segment(item, index)
-            _point(segment, at, at + 4)
-            at += 8
-            kind = _segment_type(segment)
-            if kind == _MOVETO and index and _segment_closes(before):
-                self.closing.append(start + index - 1)
-            types.append(kind)
-            before = segment
-        if _segment_closes(before):
-            self.closing.append(start + count - 1)
-
-
-def _assemble(walk: _Walk, to_display: NDArray[np.float64]) -> Paths:
+def _assemble(walk: Walk) -> Paths:
     paths, total = len(walk.starts), len(walk.types)
-    images = _image_boxes(walk.images, to_display)
     modes = np.array(walk.modes, dtype=np.int32)
     rows = {name: array[:paths] for name, array in walk.rows.arrays.items()}
     m = rows["matrix"].astype(np.float64)
@@ -286,7 +141,7 @@ def _assemble(walk: _Walk, to_display: NDArray[np.float64]) -> Paths:
     own[:, 0] = m[:, [0, 2, 4]]
     own[:, 1] = m[:, [1, 3, 5]]
     own[:, 2, 2] = 1
-    forms = to_display @ np.array(walk.forms)
+    forms = np.array(walk.forms)
     matrices = forms[np.array(walk.form_of, dtype=np.intp)] @ own
     counts = np.diff(np.array([*walk.starts, total], dtype=np.int64))
     path_of_point = np.repeat(np.arange(paths), counts)
@@ -304,15 +159,11 @@ def _assemble(walk: _Walk, to_display: NDArray[np.float64]) -> Paths:
         dashed=(modes & 8) > 0,
         stroke_rgba=rows["stroke"].astype(np.uint8),
         fill_rgba=rows["fill"].astype(np.uint8),
-        images=images,
+        images=np.array(walk.images).reshape(-1, 4),
+        clip=np.array([clip.box for clip in walk.clips]).reshape(-1, 4),
+        clipped=np.array([not clip.is_box for clip in walk.clips], dtype=bool),
         complete=walk.complete,
     )
-
-
-def _image_boxes(matrices: list[NDArray[np.float64]], to_display: NDArray[np.float64]) -> NDArray[np.float64]:
-    square = np.array([[0, 1, 1, 0], [0, 0, 1, 1], [1, 1, 1, 1]], dtype=np.float64)
-    corners = [(to_display @ matrix @ square)[:2] for matrix in matrices]
-    return np.array([[*c.min(axis=1), *c.max(axis=1)] for c in corners]).reshape(-1, 4)
 
 
 def _segments_of(
@@ -322,24 +173,25 @@ def _segments_of(
     path_of_point: NDArray[np.int64],
     *,
     filled: NDArray[np.bool_],
+    clip: NDArray[np.float64],
     **pens: Any,
 ) -> Paths:
     """Points with their types as segments with their subpaths, Béziers flattened."""
     total = len(types)
-    starts = types == _MOVETO
+    starts = types == MOVETO
     starts[:1] = True
     starts[1:] |= path_of_point[1:] != path_of_point[:-1]
     subpath = np.cumsum(starts) - 1
     first = np.flatnonzero(starts)
-    last = np.append(first[1:], total) - 1
+    last = np.append(first, total)[1:] - 1
     path_of = path_of_point[first].astype(np.int32)
 
     # Béziers come as three points in a row; the third is the end.
     bezier = (types == _BEZIERTO) & ~starts
-    rank = _rank_in_run(bezier)
+    rank = rank_in_run(bezier)
     ends = np.flatnonzero(bezier & (rank % 3 == 2))
     lines = np.flatnonzero(~starts & ~bezier)
-    curve_xy, curve_of = _flatten(xy, ends)
+    curve_xy, curve_of = flatten_beziers(xy, ends)
 
     closes = np.zeros(len(first), dtype=bool)
     closes[subpath[closing]] = True
@@ -359,9 +211,11 @@ def _segments_of(
 
     curves = np.bincount(subpath[ends], minlength=len(first)).astype(np.int32)
     kind = np.where(curves > 0, CURVE, LINE).astype(np.uint8)
-    kind[_rectangles(pieces[order], owner[order], curves)] = RECT
+    kind[find_rectangles(pieces[order], owner[order], curves)] = RECT
+    visible, cut = cut_to_boxes(pieces[order], clip[path_of[owner[order]]])
+    order = order[visible]
     return Paths(
-        xy=pieces[order],
+        xy=cut,
         subpath=owner[order],
         from_curve=curved[order],
         implied=implied[order],
@@ -370,51 +224,6 @@ def _segments_of(
         closed=closes | ~gap,
         curves=curves,
         filled=filled,
+        clip=clip,
         **pens,
     )
-
-
-def _rank_in_run(flags: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """For each true flag its place (0, 1, 2 …) in its run of true ones."""
-    index = np.arange(len(flags))
-    run_start = np.maximum.accumulate(np.where(flags, 0, index + 1))
-    rank: NDArray[np.int64] = index - run_start
-    return rank
-
-
-def _flatten(xy: NDArray[np.float64], ends: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """The pieces (k, 4) of the Béziers that end at the points `ends`, and each piece's end point."""
-    if not len(ends):
-        return np.zeros((0, 4)), np.zeros(0, dtype=np.int64)
-    p = np.stack([xy[ends - 3], xy[ends - 2], xy[ends - 1], xy[ends]], axis=1)
-    # The chord of 1/n of a cubic strays at most max|second difference| * 6 / 8 / n^2 (Wang's formula).
-    bend = np.linalg.norm(p[:, :2] - 2 * p[:, 1:3] + p[:, 2:], axis=2).max(axis=1)
-    wanted = np.sqrt(0.75 * np.nan_to_num(bend, posinf=1e6) / _FLATNESS_PT)
-    pieces = np.clip(np.ceil(wanted), 1, _MAX_PIECES).astype(np.int64)
-    out = np.zeros((int(pieces.sum()), 4))
-    offset = np.cumsum(pieces) - pieces
-    for n in np.unique(pieces):
-        which = np.flatnonzero(pieces == n)
-        t = np.linspace(0, 1, n + 1)
-        basis = np.stack([(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3])
-        points = np.einsum("kcd,cn->knd", p[which], basis)
-        points[:, -1] = p[which, 3]
-        rows = offset[which][:, None] + np.arange(n)
-        out[rows] = np.concatenate([points[:, :-1], points[:, 1:]], axis=2)
-    return out, np.repeat(ends, pieces)
-
-
-def _rectangles(xy: NDArray[np.float64], owner: NDArray[np.int32], curves: NDArray[np.int32]) -> NDArray[np.int64]:
-    """The subpaths that are four straight segments around a rectangle."""
-    counts = np.bincount(owner, minlength=len(curves))
-    first = np.cumsum(counts) - counts
-    which = np.flatnonzero((counts == 4) & (curves == 0))
-    if not len(which):
-        return which
-    sides = xy[first[which][:, None] + np.arange(4)]
-    d = sides[:, :, 2:] - sides[:, :, :2]
-    length = np.linalg.norm(d, axis=2)
-    corner = np.abs(np.einsum("kij,kij->ki", d, np.roll(d, -1, axis=1))) / (length * np.roll(length, -1, axis=1))
-    shut = np.all(np.isclose(sides[:, 3, 2:], sides[:, 0, :2], atol=1e-3), axis=1)
-    found: NDArray[np.int64] = which[shut & (corner.max(axis=1) < 0.01)]
-    return found
