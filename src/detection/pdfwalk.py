@@ -18,7 +18,7 @@ _MAX_CLIP_POINTS: Final = 4_000
 MOVETO: Final = 2
 
 
-def _fast(name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
+def foreign(name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
     """A pdfium function that takes and gives plain addresses: several times faster than typed pointers.
 
     PYFUNCTYPE keeps the interpreter's lock, which is right here: none of these calls back or waits.
@@ -28,26 +28,26 @@ def _fast(name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
 
 
 _P, _I = ctypes.c_void_p, ctypes.c_int
-_page_count = _fast("FPDFPage_CountObjects", _I, _P)
-_page_object = _fast("FPDFPage_GetObject", _P, _P, _I)
-_form_count = _fast("FPDFFormObj_CountObjects", _I, _P)
-_form_object = _fast("FPDFFormObj_GetObject", _P, _P, ctypes.c_ulong)
-_type = _fast("FPDFPageObj_GetType", _I, _P)
-_matrix = _fast("FPDFPageObj_GetMatrix", _I, _P, _P)
-_segment_count = _fast("FPDFPath_CountSegments", _I, _P)
-_segment = _fast("FPDFPath_GetPathSegment", _P, _P, _I)
-_draw_mode = _fast("FPDFPath_GetDrawMode", _I, _P, _P, _P)
-_stroke_width = _fast("FPDFPageObj_GetStrokeWidth", _I, _P, _P)
-_stroke_colour = _fast("FPDFPageObj_GetStrokeColor", _I, _P, _P, _P, _P, _P)
-_fill_colour = _fast("FPDFPageObj_GetFillColor", _I, _P, _P, _P, _P, _P)
-_dash_count = _fast("FPDFPageObj_GetDashCount", _I, _P)
-_point = _fast("FPDFPathSegment_GetPoint", _I, _P, _P, _P)
-_segment_type = _fast("FPDFPathSegment_GetType", _I, _P)
-_segment_closes = _fast("FPDFPathSegment_GetClose", _I, _P)
-_clip_path = _fast("FPDFPageObj_GetClipPath", _P, _P)
-_clip_count = _fast("FPDFClipPath_CountPaths", _I, _P)
-_clip_segment_count = _fast("FPDFClipPath_CountPathSegments", _I, _P, _I)
-_clip_segment = _fast("FPDFClipPath_GetPathSegment", _P, _P, _I, _I)
+_page_count = foreign("FPDFPage_CountObjects", _I, _P)
+_page_object = foreign("FPDFPage_GetObject", _P, _P, _I)
+_form_count = foreign("FPDFFormObj_CountObjects", _I, _P)
+_form_object = foreign("FPDFFormObj_GetObject", _P, _P, ctypes.c_ulong)
+_type = foreign("FPDFPageObj_GetType", _I, _P)
+_matrix = foreign("FPDFPageObj_GetMatrix", _I, _P, _P)
+_segment_count = foreign("FPDFPath_CountSegments", _I, _P)
+_segment = foreign("FPDFPath_GetPathSegment", _P, _P, _I)
+_draw_mode = foreign("FPDFPath_GetDrawMode", _I, _P, _P, _P)
+_stroke_width = foreign("FPDFPageObj_GetStrokeWidth", _I, _P, _P)
+_stroke_colour = foreign("FPDFPageObj_GetStrokeColor", _I, _P, _P, _P, _P, _P)
+_fill_colour = foreign("FPDFPageObj_GetFillColor", _I, _P, _P, _P, _P, _P)
+_dash_count = foreign("FPDFPageObj_GetDashCount", _I, _P)
+_point = foreign("FPDFPathSegment_GetPoint", _I, _P, _P, _P)
+_segment_type = foreign("FPDFPathSegment_GetType", _I, _P)
+_segment_closes = foreign("FPDFPathSegment_GetClose", _I, _P)
+_clip_path = foreign("FPDFPageObj_GetClipPath", _P, _P)
+_clip_count = foreign("FPDFClipPath_CountPaths", _I, _P)
+_clip_segment_count = foreign("FPDFClipPath_CountPathSegments", _I, _P, _I)
+_clip_segment = foreign("FPDFClipPath_GetPathSegment", _P, _P, _I, _I)
 
 
 @dataclass(frozen=True, slots=True)
