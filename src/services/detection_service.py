@@ -144,7 +144,9 @@ class DetectionService:
         if in_the_way is not None:
             raise _SupersededError(in_the_way)
         ends = self._monotonic() + self._job_limit_s
-        return _Progress(self._storage, started, self._clock, self._monotonic, lease_lost, ends, self._too_slow())
+        return _Progress(
+            self._storage, started, self._call, self._clock, self._monotonic, lease_lost, ends, self._too_slow()
+        )
 
     def _look(self, job: Job, observer: _Progress) -> Floorplan:
         data = self._call(lambda: self._storage.blueprints.get(job.blueprint_s3_key))
@@ -240,6 +242,7 @@ class _Progress:
         self,
         storage: Storage,
         job: Job,
+        call: Callable[[Callable[[], None]], None],
         clock: Callable[[], datetime],
         monotonic: Callable[[], float],
         lease_lost: Callable[[], bool],
@@ -248,7 +251,7 @@ class _Progress:
     ) -> None:
         self.job = job
         self.pictures: set[int] = set()
-        self._storage, self._clock, self._monotonic = storage, clock, monotonic
+        self._storage, self._call, self._clock, self._monotonic = storage, call, clock, monotonic
         self._lease_lost, self._ends, self._too_slow = lease_lost, ends, too_slow
         # A bucket of saves: a quick burst is let through, so that the stage before a long pause is the one seen.
         self._saves, self._filled_at = SAVES_PER_S, monotonic()
@@ -279,7 +282,8 @@ class _Progress:
 
     def picture(self, page: int, png: bytes) -> None:
         self.check()
-        self._storage.cache.put(page_picture_key(self.job.job_id, page), png, "image/png")
+        key = page_picture_key(self.job.job_id, page)
+        self._call(lambda: self._storage.cache.put(key, png, "image/png"))
         self.pictures.add(page)
 
     def check(self) -> None:

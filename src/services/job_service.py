@@ -267,10 +267,10 @@ class JobService:
         if job is not None and not job.ended:
             self._save(budget, job.moved(Status.CANCELLED, self._clock(), message="Purged on request."))
         blueprint_hash = job.blueprint_hash if job is not None else marker.get("hash")
-        if blueprint_hash:
-            budget.call(lambda: self._storage.previews.delete(blueprint_hash))
         self._remove_files(budget, job_id)
         budget.call(lambda: self._storage.jobs.delete(job_id))
+        if blueprint_hash:  # after the record, whose absence tells a worker to take back a preview it just wrote
+            budget.call(lambda: self._storage.previews.delete(blueprint_hash))
         for name in (marker.get("idempotency"), f"upload:{job_id}", _marker(job_id)):
             if name:
                 budget.call(partial(self._storage.claims.delete, name))
