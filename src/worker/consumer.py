@@ -32,12 +32,13 @@ class Consumer:
         *,
         lease_s: float = LEASE_S,
         idle_s: float = IDLE_S,
+        outage_s: float = _OUTAGE_S,
         overdue_s: float = _OVERDUE_S,
         on_overdue: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._queue, self._service = storage.queue, service
-        self._lease_s, self._idle_s = lease_s, idle_s
+        self._lease_s, self._idle_s, self._outage_s = lease_s, idle_s, outage_s
         self._overdue_s, self._on_overdue, self._clock = overdue_s, on_overdue, clock
         self._current: Delivery | None = None
 
@@ -49,7 +50,7 @@ class Consumer:
                     stop.wait(self._idle_s)
             except ServiceError:
                 _log.exception("The store failed a worker, which tries again.", extra={"action": "worker_outage"})
-                stop.wait(_OUTAGE_S)
+                stop.wait(self._outage_s)
 
     def run_once(self) -> bool:
         """Whether there was a message; it is handled now.
