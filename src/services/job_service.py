@@ -1,28 +1,21 @@
-"""What may be done with jobs: create, look, wait, list, cancel, purge. The API and the terminal both call it.
-
-Inside one call every failing step of the store is tried again, together for at most `REQUEST_DEADLINE_S`.
-"""
+"""What may be done with jobs: create, look, wait, list, cancel, purge. The API and the terminal both call it."""
 
 from __future__ import annotations
 
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final
 
 from utils.config import Settings
-from utils.logging import bind_context, current_correlation_id, current_request_id, get_logger
-from utils.retry import retry_call
+from utils.logging import bind_context, get_logger
 
 from models.blueprint import MAX_FILE_BYTES, Blueprint, PageSelection
 from models.job import (
-    FILE_LIFETIME,
     Job,
     Status,
-    blueprint_key,
     is_job_id,
     new_job_id,
     now_utc,
@@ -30,55 +23,26 @@ from models.job import (
     result_key,
 )
 from services import intake
+from services.creation import Budget, Creation, Idempotency, marker_name
 from storage.base import JobMessage, JobPage, Storage, UploadTicket
 from utils.errors import (
-    IdempotencyKeyReusedError,
     JobAlreadyCompletedError,
     JobNotFoundError,
     NotFoundError,
     ResultNotReadyError,
-    ServiceError,
-    ServiceUnavailableError,
     ValidationFailedError,
 )
 
-REQUEST_DEADLINE_S: Final = 3.0
+__all__ = ["Idempotency", "JobService"]
+
 UPLOAD_TICKET_S: Final = 3600
 MAX_LIST: Final = 100
-_IDEMPOTENCY_S: Final = 24 * 3600
 _UPLOAD_CLAIM_S: Final = 24 * 3600
-# Files are removed when they are FILE_LIFETIME old, at times a day late, and results are younger than their job.
-_MARKER_S: Final = int((FILE_LIFETIME + timedelta(days=9)).total_seconds())
 _WAIT_POLL_S: Final = 0.1
 # A create is over long before this, so a pending job this old without a message was lost between the two writes.
 _LOST_AFTER: Final = timedelta(seconds=10)
 
-_T = TypeVar("_T")
 _log = get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Idempotency:
-    """A client's Idempotency-Key and a hash of the whole request it came with."""
-
-    key: str
-    fingerprint: str
-
-    def claim_name(self, owner: str) -> str:
-        """Under which name the first request with this key is remembered."""
-        return f"idempotency:{owner}:{self.key}"
-
-
-class _Budget:
-    """The time that one request has for trying again."""
-
-    def __init__(self, sleep: Callable[[float], None], monotonic: Callable[[], float]) -> None:
-        self._sleep, self._monotonic = sleep, monotonic
-        self._ends = monotonic() + REQUEST_DEADLINE_S
-
-    def call(self, step: Callable[[], _T]) -> _T:
-        left_s = max(0.0, self._ends - self._monotonic())
-        return retry_call(step, deadline_s=left_s, jitter=True, sleep=self._sleep, clock=self._monotonic)
 
 
 class JobService:
@@ -115,13 +79,12 @@ class JobService:
             ServiceUnavailableError: the store did not take it, and nothing is half-written; or the queue refused
                 it, and the job is failed.
         """
-        budget = self._budget()
-        job_id = self._settle_id(budget, owner, idempotency, job_id)
-        earlier = self._earlier(budget, job_id, owner)
+        creation = self._creation(owner, pages, idempotency)
+        job_id = creation.settle(job_id)
+        earlier = creation.earlier(job_id)
         if earlier is not None:
             return earlier
-        job = self._new_job(job_id, owner, blueprint, pages)
-        files = self._storage.blueprints
+        job, files = creation.job(job_id, blueprint), self._storage.blueprints
 
         def keep() -> None:
             files.put(job.blueprint_s3_key, blueprint.data, blueprint.format.content_type)
@@ -129,7 +92,7 @@ class JobService:
         def drop() -> None:
             files.delete_prefix(job.blueprint_s3_key)
 
-        return self._enter(budget, job, idempotency, keep, drop, shared=idempotency is not None)
+        return creation.enter(job, keep, drop, shared=idempotency is not None)
 
     def create_from_upload(
         self,
@@ -146,15 +109,14 @@ class JobService:
             InvalidRequestError: there is no such upload of this owner.
             InvalidFileFormatError, FileTooLargeError: the file is not a blueprint.
         """
-        budget = self._budget()
-        job_id = budget.call(lambda: intake.upload_job_id(self._storage, key, owner))
-        self._settle_id(budget, owner, idempotency, job_id)
-        earlier = self._earlier(budget, job_id, owner)
+        creation = self._creation(owner, pages, idempotency)
+        retrying = creation.budget.call
+        job_id = creation.settle(retrying(lambda: intake.upload_job_id(self._storage, key, owner)))
+        earlier = creation.earlier(job_id)
         if earlier is not None:
             return earlier
-        blueprint = budget.call(lambda: intake.read_upload(self._storage, key, declared, owner))
-        job = self._new_job(job_id, owner, blueprint, pages)
-        files = self._storage.blueprints
+        blueprint = retrying(lambda: intake.read_upload(self._storage, key, declared, owner))
+        job, files = creation.job(job_id, blueprint), self._storage.blueprints
 
         def keep() -> None:
             files.move(key, job.blueprint_s3_key)
@@ -162,7 +124,7 @@ class JobService:
         def drop() -> None:
             files.move(job.blueprint_s3_key, key)
 
-        return self._enter(budget, job, idempotency, keep, drop, shared=True)
+        return creation.enter(job, keep, drop, shared=True)
 
     def create_from_url(
         self,
@@ -179,9 +141,9 @@ class JobService:
             UrlNotAllowedError, UrlFetchFailedError: the URL may not or cannot be fetched.
             InvalidFileFormatError, FileTooLargeError: the file is not a blueprint.
         """
-        budget = self._budget()
-        job_id = self._settle_id(budget, owner, idempotency, None)
-        earlier = self._earlier(budget, job_id, owner)
+        creation = self._creation(owner, pages, idempotency)
+        job_id = creation.settle()
+        earlier = creation.earlier(job_id)
         if earlier is not None:
             return earlier
         blueprint = intake.read_url(url, declared, self._settings, storage=self._storage)
@@ -260,7 +222,7 @@ class JobService:
         budget = self._budget()
         if not is_job_id(job_id):
             raise JobNotFoundError(job_id=job_id[:40])
-        marker = budget.call(lambda: self._storage.claims.get(_marker(job_id))) or {}
+        marker = budget.call(lambda: self._storage.claims.get(marker_name(job_id))) or {}
         job = budget.call(lambda: self._storage.jobs.get(job_id))
         if owner != (job.owner if job is not None else marker.get("owner")):
             raise JobNotFoundError(job_id=job_id)
@@ -271,7 +233,7 @@ class JobService:
         budget.call(lambda: self._storage.jobs.delete(job_id))
         if blueprint_hash:  # after the record, whose absence tells a worker to take back a preview it just wrote
             budget.call(lambda: self._storage.previews.delete(blueprint_hash))
-        for name in (marker.get("idempotency"), f"upload:{job_id}", _marker(job_id)):
+        for name in (marker.get("idempotency"), f"upload:{job_id}", marker_name(job_id)):
             if name:
                 budget.call(partial(self._storage.claims.delete, name))
         with bind_context(job_id=job_id):
@@ -317,122 +279,27 @@ class JobService:
                 _log.warning("A lost job was queued again.", extra={"action": "job_requeued"})
         return len(lost)
 
-    def _budget(self) -> _Budget:
-        return _Budget(self._sleep, self._monotonic)
+    def _budget(self) -> Budget:
+        return Budget(self._sleep, self._monotonic)
 
-    def _get(self, budget: _Budget, job_id: str, owner: str) -> Job:
+    def _get(self, budget: Budget, job_id: str, owner: str) -> Job:
         job = budget.call(lambda: self._storage.jobs.get(job_id)) if is_job_id(job_id) else None
         if job is None or job.owner != owner:
             raise JobNotFoundError(job_id=job_id[:40])
         return job
 
-    def _save(self, budget: _Budget, job: Job) -> Job | None:
+    def _save(self, budget: Budget, job: Job) -> Job | None:
         return budget.call(lambda: self._storage.jobs.save(job))
 
-    def _settle_id(self, budget: _Budget, owner: str, idempotency: Idempotency | None, job_id: str | None) -> str:
-        """The id of the job that this request is about: the first request with the same key decides."""
-        job_id = job_id or new_job_id(self._clock(), self._random_bytes)
-        if idempotency is None:
-            return job_id
-        value = {"fingerprint": idempotency.fingerprint, "job_id": job_id}
-        name = idempotency.claim_name(owner)
-        standing = budget.call(lambda: self._storage.claims.claim(name, value, _IDEMPOTENCY_S))
-        if standing["fingerprint"] != idempotency.fingerprint:
-            raise IdempotencyKeyReusedError
-        return standing["job_id"]
-
-    def _earlier(self, budget: _Budget, job_id: str, owner: str) -> Job | None:
-        job = budget.call(lambda: self._storage.jobs.get(job_id))
-        if job is None:
-            return None
-        if job.owner != owner:
-            raise JobNotFoundError(job_id=job_id)
-        if job.status is Status.PENDING:
-            # The first request may have died before the queue; a second message for one job does no harm.
-            budget.call(lambda: self._storage.queue.send(_message(job)))
-        return job
-
-    def _new_job(self, job_id: str, owner: str, blueprint: Blueprint, pages: PageSelection | None) -> Job:
+    def _creation(self, owner: str, pages: PageSelection | None, idempotency: Idempotency | None) -> Creation:
         now = self._clock()
-        return Job(
-            job_id=job_id,
-            owner=owner,
-            created_at=now,
-            updated_at=now,
-            blueprint_s3_key=blueprint_key(job_id, blueprint.format),
-            blueprint_format=blueprint.format,
-            blueprint_hash=blueprint.sha256,
-            pages=str(pages) if pages is not None and pages.ranges else None,
+        return Creation(
+            self._storage, self._budget(), now, new_job_id(now, self._random_bytes), owner, pages, idempotency
         )
 
-    def _enter(
-        self,
-        budget: _Budget,
-        job: Job,
-        idempotency: Idempotency | None,
-        keep: Callable[[], None],
-        drop: Callable[[], None],
-        *,
-        shared: bool,
-    ) -> Job:
-        """File, record, message, in this order: a record never points at nothing.
-
-        `shared` says that another request may be making the very same job right now.
-        """
-        claims, jobs = self._storage.claims, self._storage.jobs
-        marker = {"owner": job.owner, "hash": job.blueprint_hash}
-        if idempotency is not None:
-            marker["idempotency"] = idempotency.claim_name(job.owner)
-        try:
-            budget.call(lambda: claims.claim(_marker(job.job_id), marker, _MARKER_S))
-            budget.call(keep)
-            standing = budget.call(lambda: jobs.add(job))
-        except ServiceError:
-            self._undo(job, drop, shared)
-            raise
-        if standing is not None:
-            return standing
-        try:
-            budget.call(lambda: self._storage.queue.send(_message(job)))
-        except ServiceUnavailableError as error:
-            self._refused(job, error, idempotency)
-            raise
-        with bind_context(job_id=job.job_id):
-            _log.info("A job was created.", extra={"action": "job_created", "format": job.blueprint_format.value})
-        return job
-
-    def _undo(self, job: Job, drop: Callable[[], None], shared: bool) -> None:
-        """Take the file back out, unless another request made the record meanwhile."""
-        try:
-            if not shared or self._storage.jobs.get(job.job_id) is None:
-                drop()
-                self._storage.claims.delete(_marker(job.job_id))
-        except ServiceError:
-            _log.warning("A file without a record stays until it expires.", extra={"action": "undo_failed"})
-
-    def _refused(self, job: Job, error: ServiceError, idempotency: Idempotency | None) -> None:
-        """Fail the job that the queue refused, and free its key so that the client may try again."""
-        failed = job.moved(Status.FAILED, self._clock(), error=error.to_json(), message="The queue refused the job.")
-        try:
-            self._storage.jobs.save(failed)
-            if idempotency is not None:
-                self._storage.claims.delete(idempotency.claim_name(job.owner))
-        except ServiceError:
-            # It stays pending, and `requeue_lost` sends it once the store is back.
-            _log.warning("A refused job could not be marked.", extra={"action": "refusal_unmarked"})
-
-    def _remove_files(self, budget: _Budget, job_id: str) -> None:
+    def _remove_files(self, budget: Budget, job_id: str) -> None:
         blueprints, cache = self._storage.blueprints, self._storage.cache
         for prefix in (f"blueprints/{job_id}/", f"uploads/{job_id}/"):
             budget.call(partial(blueprints.delete_prefix, prefix))
         for prefix in (f"cache/final/{job_id}/", f"cache/pages/{job_id}/"):
             budget.call(partial(cache.delete_prefix, prefix))
-
-
-def _marker(job_id: str) -> str:
-    """The claim that says whose files these are for as long as they live, after the record is gone."""
-    return f"files:{job_id}"
-
-
-def _message(job: Job) -> JobMessage:
-    return JobMessage(job.job_id, current_request_id() or "", current_correlation_id() or "")
