@@ -87,7 +87,7 @@ class Creation:
 
     def earlier(self, job_id: str) -> Job | None:
         """The job that an earlier request made, if it got that far."""
-        job = self.budget.call(lambda: self.storage.jobs.get(job_id))
+        job = None if job_id == self.fresh_id else self.budget.call(lambda: self.storage.jobs.get(job_id))
         if job is None:
             return None
         if job.owner != self.owner:
