@@ -7,13 +7,15 @@ an exception. What cannot be reached raises `ServiceUnavailableError`, and then 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from models.floorplan import Page
 from models.job import Job
+
+UPLOAD_PATH: Final = "/api/v1/uploads"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,10 @@ class UploadTicket:
 
 
 class BlobStore(ABC):
-    """Files under keys such as `blueprints/{job_id}/blueprint.pdf`; a key is whole or absent, never in between."""
+    """Files under keys such as `blueprints/{job_id}/blueprint.pdf`; a key is whole or absent, never in between.
+
+    Nothing can lie under a text that is no key (`storage.keys`): reading it finds nothing, writing it is a ValueError.
+    """
 
     @abstractmethod
     def put(self, key: str, data: bytes | BinaryIO, content_type: str) -> None:
@@ -114,6 +119,26 @@ class BlobStore(ABC):
     @abstractmethod
     def key_of_url(self, url: str) -> str | None:
         """The key that a URL of this very store points at, or None for any other URL."""
+
+
+class UploadReceiver(ABC):
+    """Takes the form posts of upload tickets where the service itself is the store.
+
+    The tickets' URLs are then paths of the service: `UPLOAD_PATH` and one more segment.
+    """
+
+    @abstractmethod
+    def receive_upload(self, fields: Mapping[str, str], stream: Iterable[bytes]) -> str:
+        """The key under which the streamed file now lies, whole; it never lies in memory as a whole.
+
+        Args:
+            fields: the ticket's fields as they came back; others are ignored.
+            stream: the file's bytes, in pieces.
+
+        Raises:
+            UploadNotAllowedError: the fields are not those of a ticket, or it has expired; nothing was read.
+            FileTooLargeError: the file exceeds what the ticket allows; nothing is kept.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,19 +225,6 @@ class Claims(ABC):
         """Free the name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Storage:
-    """One whole world. `blueprints` and `cache` are the two buckets of the specification."""
-
-    jobs: JobStore
-    blueprints: BlobStore
-    cache: BlobStore
-    queue: JobQueue
-    previews: PreviewCache
-    claims: Claims
-    checks: Iterable[HealthCheck]
-
-
 class HealthCheck(ABC):
     """One part of the world that may be down."""
 
@@ -221,3 +233,25 @@ class HealthCheck(ABC):
     @abstractmethod
     def check(self) -> None:
         """Return if the part works; any exception says that it does not."""
+
+
+def _nothing_to_sweep() -> None:
+    """A world that forgets by itself has nothing to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """One whole world. `blueprints` and `cache` are the two buckets of the specification.
+
+    `uploads` is None where upload tickets lead to another server; `sweep` removes what has expired.
+    """
+
+    jobs: JobStore
+    blueprints: BlobStore
+    cache: BlobStore
+    queue: JobQueue
+    previews: PreviewCache
+    claims: Claims
+    checks: Iterable[HealthCheck]
+    uploads: UploadReceiver | None = None
+    sweep: Callable[[], None] = _nothing_to_sweep

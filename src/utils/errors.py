@@ -55,6 +55,12 @@ class UnauthorizedError(ServiceError):
     code, http_status = "UNAUTHORIZED", 401
 
 
+class UploadNotAllowedError(ServiceError):
+    """The form is not that of an upload ticket, or the ticket has expired."""
+
+    code, http_status = "UPLOAD_NOT_ALLOWED", 403
+
+
 class NotFoundError(ServiceError):
     """There is nothing at this address."""
 
