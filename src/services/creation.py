@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
-from utils.logging import bind_context, current_correlation_id, current_request_id, get_logger
-from utils.retry import retry_call
-
 from models.blueprint import Blueprint, PageSelection
 from models.job import FILE_LIFETIME, Job, Status, blueprint_key
 from storage.base import JobMessage, Storage
 from utils.errors import IdempotencyKeyReusedError, JobNotFoundError, ServiceError, ServiceUnavailableError
+from utils.logging import bind_context, current_correlation_id, current_request_id, get_logger
+from utils.retry import retry_call
 
 REQUEST_DEADLINE_S: Final = 3.0
 _IDEMPOTENCY_S: Final = 24 * 3600

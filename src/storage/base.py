@@ -253,6 +253,5 @@ class Storage:
     previews: PreviewCache
     claims: Claims
     checks: Iterable[HealthCheck]
-    sweep: Callable[[datetime], object] | None = None
     uploads: UploadReceiver | None = None
     sweep: Callable[[], None] = _nothing_to_sweep

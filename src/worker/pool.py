@@ -17,14 +17,12 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Final
 
-from utils.config import Settings
-from utils.logging import get_logger
-
-from models.job import now_utc
 from services.detection_service import DetectionService
 from services.job_service import JobService
 from storage import open_storage
+from utils.config import Settings
 from utils.errors import ServiceError
+from utils.logging import get_logger
 from worker.consumer import LEASE_S, Consumer
 
 ENGINE: Final = "detection.engine"
@@ -135,9 +133,9 @@ class WorkerPool:
         while True:
             try:
                 service.requeue_lost()
-                if storage.sweep is not None and (swept_at is None or self._clock() - swept_at >= SWEEP_EVERY_S):
+                if swept_at is None or self._clock() - swept_at >= SWEEP_EVERY_S:
                     swept_at = self._clock()
-                    storage.sweep(now_utc())
+                    storage.sweep()
             except ServiceError:
                 _log.exception("Looking after the store failed.", extra={"action": "maintenance_failed"})
             if self._stop.wait(REQUEUE_EVERY_S):
