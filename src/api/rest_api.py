@@ -1,0 +1,321 @@
+"""The HTTP face: `create_app` builds the ASGI app for uvicorn, tests and Lambda; `handler` is the Lambda function."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import anyio
+from anyio import to_thread
+from fastapi import Depends, FastAPI, Header, Path, Query, Request, Response
+
+from api import pages, uploads
+from api.auth import Authenticator, Tokens
+from api.creation import create_job
+from api.envelope import JSON, json_bytes, success
+from api.failures import add_handlers, only
+from api.gateway import Answered, Gateway, log_answered
+from api.health import Health
+from api.openapi import CREATE_JOB_BODY, JOBS, OPEN_UPLOAD_BODY, PREFIX, answer, describe, errors
+from api.schemas import (
+    DeletedBody,
+    Flag,
+    HealthBody,
+    JobBody,
+    JobId,
+    JobListBody,
+    ListLimit,
+    PageNumber,
+    TicketBody,
+    WaitSeconds,
+)
+from models.floorplan import Floorplan, floorplan_schema
+from models.job import Job
+from services.job_service import JobService
+from storage.base import UPLOAD_PATH, Storage
+from utils.config import Settings
+from utils.errors import NotFoundError
+
+POLL_S = (0.1, 0.15, 0.25, 0.4, 0.5)
+_DESCRIPTION = "A blueprint (PNG, JPG or PDF) goes in, its rooms come out as polygons."
+
+
+def create_app(
+    storage: Storage,
+    settings: Settings,
+    *,
+    tokens: Tokens | Callable[[], Tokens] | None,
+    audit: Callable[[Answered], None] = log_answered,
+    version: str = "0.1.0",
+) -> FastAPI:
+    """The app on this world.
+
+    Args:
+        storage: where everything is kept.
+        settings: the origins that CORS lets in, and what `JobService` reads.
+        tokens: owners by hash of their token, or what tells them; None needs no token and is for loopback alone.
+        audit: gets a line for every request.
+        version: what the API's description calls itself.
+    """
+    app = FastAPI(
+        title="Location Detection",
+        version=version,
+        description=_DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+    )
+    authenticator = Authenticator(tokens)
+    jobs = JobService(storage, settings)
+    add_handlers(app)
+    _add_open_routes(app, Health(storage.checks), authenticator)
+    _add_job_routes(app, jobs, authenticator)
+    _add_job_file_routes(app, jobs, authenticator)
+    _add_upload_routes(app, jobs, storage, authenticator)
+    app.add_middleware(Gateway, cors_origins=settings.cors_origins, audit=audit)
+    return app
+
+
+def _add_open_routes(app: FastAPI, health: Health, authenticator: Authenticator) -> None:
+    """What needs no token: health, the page, the documentation."""
+    described: list[bytes] = []
+
+    @app.get(
+        "/health",
+        tags=["service"],
+        response_model=None,
+        responses={
+            **answer(200, "Every part works", HealthBody),
+            **answer(503, "A part does not work", HealthBody, headers=errors(503)[503]["headers"]),
+        },
+    )
+    def get_health() -> Response:
+        """Whether the service and each of its parts works."""
+        status, body = health.report()
+        headers = {"Retry-After": "5"} if status == 503 else None
+        return Response(json_bytes(body), status, headers, media_type=JSON)
+
+    @app.get(
+        f"{PREFIX}/schema/floorplan.json",
+        tags=["service"],
+        response_model=None,
+        responses=answer(
+            200, "A JSON Schema (2020-12)", content={"application/schema+json": {"schema": {"type": "object"}}}
+        ),
+    )
+    def get_floorplan_schema() -> Response:
+        """The JSON Schema of a floorplan document."""
+        return Response(json_bytes(floorplan_schema()), media_type="application/schema+json")
+
+    @app.get("/openapi.json", include_in_schema=False)
+    def get_openapi_document() -> Response:
+        if not described:
+            described.append(json_bytes(describe(app, is_open=authenticator.is_open)))
+        return Response(described[0], media_type=JSON)
+
+    @app.get("/", include_in_schema=False)
+    def get_page() -> Response:
+        return pages.static_file("index.html")
+
+    @app.get("/docs", include_in_schema=False)
+    def get_docs() -> Response:
+        return pages.static_file("docs.html")
+
+    @app.get("/static/{name:path}", include_in_schema=False)
+    def get_static(name: str) -> Response:
+        return pages.static_file(name)
+
+
+def _add_job_routes(app: FastAPI, jobs: JobService, authenticator: Authenticator) -> None:
+    """Create, list, look and delete."""
+    Owner = Annotated[str, Depends(authenticator)]  # noqa: N806 -- a type
+
+    @app.post(
+        JOBS,
+        tags=["jobs"],
+        status_code=201,
+        response_model=None,
+        dependencies=[only()],
+        openapi_extra=CREATE_JOB_BODY,
+        responses={
+            **answer(
+                201, "The job, pending", JobBody, headers={"Location": {"schema": {"type": "string"}, "required": True}}
+            ),
+            **errors(400, 401, 409, 413, 415, 500, 503),
+        },
+    )
+    async def post_job(
+        request: Request,
+        owner: Owner,
+        idempotency_key: Annotated[
+            str | None,
+            Header(pattern="^[!-~]{1,255}$", description="the same key with the same request gives the same job"),
+        ] = None,
+    ) -> Response:
+        """Create a job from a file in the body, a URL, or an upload."""
+        job = await create_job(request, jobs, owner, idempotency_key)
+        return success(job.to_json(), 201, {"Location": f"{JOBS}/{job.job_id}"})
+
+    @app.get(
+        JOBS,
+        tags=["jobs"],
+        response_model=None,
+        dependencies=[only("limit", "cursor")],
+        responses={**answer(200, "Some of your jobs, newest first", JobListBody), **errors(401, 422, 500, 503)},
+    )
+    def list_jobs(
+        owner: Owner, limit: Annotated[ListLimit, Query()] = 20, cursor: Annotated[str | None, Query()] = None
+    ) -> Response:
+        """List your jobs, newest first; `next_cursor` leads on."""
+        page = jobs.list(owner, limit, cursor or None)
+        return success({"jobs": [job.to_json() for job in page.jobs], "next_cursor": page.next_cursor})
+
+    @app.get(
+        f"{JOBS}/{{job_id}}",
+        tags=["jobs"],
+        response_model=None,
+        dependencies=[only("wait")],
+        responses={**answer(200, "The job", JobBody), **errors(401, 404, 422, 500, 503)},
+    )
+    async def get_job(
+        request: Request,
+        owner: Owner,
+        job_id: Annotated[JobId, Path()],
+        wait: Annotated[WaitSeconds, Query(description="answer when the job changes, or after that many seconds")] = 0,
+    ) -> Response:
+        """Get a job, at once or when it changes."""
+        return success((await _await_change(request, jobs, job_id, owner, wait)).to_json())
+
+    @app.delete(
+        f"{JOBS}/{{job_id}}",
+        tags=["jobs"],
+        response_model=None,
+        dependencies=[only("purge")],
+        responses={
+            **answer(200, "The job, cancelled, or purged", DeletedBody),
+            **errors(401, 404, 409, 422, 500, 503),
+        },
+    )
+    def delete_job(
+        owner: Owner,
+        job_id: Annotated[JobId, Path()],
+        purge: Annotated[Flag, Query(description="remove the job and its files instead of cancelling it")] = False,
+    ) -> Response:
+        """Cancel a job, or remove everything that is kept of it."""
+        if purge:
+            jobs.purge(job_id, owner=owner)
+            return success({"job_id": job_id, "purged": True})
+        return success(jobs.cancel(job_id, owner=owner).to_json())
+
+
+async def _await_change(request: Request, jobs: JobService, job_id: str, owner: str, wait_s: float) -> Job:
+    """The job when it differs from what it is now, or has ended, or `wait_s` have passed, or the client has gone.
+
+    Between two looks a waiter holds no thread, so that many of them cost nobody else anything.
+    """
+    ends = anyio.current_time() + wait_s
+    first = job = await to_thread.run_sync(lambda: jobs.get(job_id, owner=owner))
+    looks = 0
+    while not job.ended and job == first and (left_s := ends - anyio.current_time()) > 0:
+        await anyio.sleep(min(left_s, POLL_S[min(looks, len(POLL_S) - 1)]))
+        looks += 1
+        if await request.is_disconnected():
+            break
+        job = await to_thread.run_sync(lambda: jobs.get(job_id, owner=owner))
+    return job
+
+
+def _add_job_file_routes(app: FastAPI, jobs: JobService, authenticator: Authenticator) -> None:
+    """What was made of a job: its floorplan and the pictures of its pages."""
+    Owner = Annotated[str, Depends(authenticator)]  # noqa: N806 -- a type
+
+    @app.get(
+        f"{JOBS}/{{job_id}}/result",
+        tags=["jobs"],
+        response_model=None,
+        dependencies=[only()],
+        responses={**answer(200, "The floorplan document, bare", Floorplan), **errors(401, 404, 409, 422, 500, 503)},
+    )
+    def get_result(owner: Owner, job_id: Annotated[JobId, Path()]) -> Response:
+        """Get the floorplan of a completed job."""
+        return Response(jobs.result(job_id, owner=owner), media_type=JSON)
+
+    @app.get(
+        f"{JOBS}/{{job_id}}/pages/{{page}}.png",
+        tags=["jobs"],
+        response_model=None,
+        dependencies=[only()],
+        responses={
+            **answer(
+                200, "The page as a picture", content={"image/png": {"schema": {"type": "string", "format": "binary"}}}
+            ),
+            **errors(401, 404, 422, 500, 503),
+        },
+    )
+    def get_page_picture(
+        owner: Owner, job_id: Annotated[JobId, Path()], page: Annotated[PageNumber, Path()]
+    ) -> Response:
+        """Get the picture of a page; it scales to the page's width and height."""
+        return Response(jobs.page_picture(job_id, page, owner=owner), media_type="image/png")
+
+
+def _add_upload_routes(app: FastAPI, jobs: JobService, storage: Storage, authenticator: Authenticator) -> None:
+    """Tickets, and the receiving end where the world is this machine."""
+    Owner = Annotated[str, Depends(authenticator)]  # noqa: N806 -- a type
+
+    @app.post(
+        UPLOAD_PATH,
+        tags=["uploads"],
+        status_code=201,
+        response_model=None,
+        dependencies=[only()],
+        openapi_extra=OPEN_UPLOAD_BODY,
+        responses={**answer(201, "The ticket", TicketBody), **errors(401, 415, 422, 500, 503)},
+    )
+    async def post_upload(request: Request, owner: Owner) -> Response:
+        """Get a ticket for one file of up to 50 MB, to be sent before a job is created from its key."""
+        await uploads.check_empty(request)
+        ticket = await to_thread.run_sync(lambda: jobs.open_upload(owner=owner))
+        return success(uploads.ticket_json(ticket, str(request.base_url)), 201)
+
+    @app.post(
+        f"{UPLOAD_PATH}/{{ticket}}",
+        include_in_schema=False,
+        status_code=204,
+        response_model=None,
+        responses={**answer(204, "The file is kept"), **errors(400, 403, 404, 413, 415, 500, 503)},
+    )
+    async def receive_upload(request: Request) -> Response:
+        """Take in a file on a ticket, which alone says whether it may come in."""
+        if storage.uploads is None:
+            raise NotFoundError
+        await uploads.receive(request, storage.uploads)
+        return Response(status_code=204)
+
+
+_lambda: list[Callable[[Any, Any], Any]] = []
+_lambda_lock = threading.Lock()
+
+
+def handler(event: Any, context: Any) -> Any:
+    """Answer an API Gateway event; the app is built at the first one and kept."""
+    with _lambda_lock:
+        if not _lambda:
+            _lambda.append(_build_lambda())
+    return _lambda[0](event, context)
+
+
+def _build_lambda() -> Callable[[Any, Any], Any]:
+    from mangum import Mangum
+
+    from api.auth import load_tokens
+    from storage import open_storage
+    from utils.config import load_settings
+
+    settings = load_settings()
+    # Behind a gateway nobody is local: without tokens nobody gets in.
+    app = create_app(open_storage(settings), settings, tokens=lambda: load_tokens() or {})
+    adapter: Callable[[Any, Any], Any] = Mangum(app, lifespan="off")
+    return adapter
