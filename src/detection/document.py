@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -107,7 +108,7 @@ class PicturePage:
 
 
 class PdfPage:
-    """One page of a PDF; valid while its document yields it."""
+    """One page of a PDF; readable until its document yields the next or is closed."""
 
     unit: Final[Literal["px", "pt"]] = "pt"
 
@@ -213,10 +214,8 @@ class Document:
                     raise _invalid(f"Page {number} of the PDF cannot be read.", page=number) from None
                 yield BrokenPage(number, *_page_size(self._source, number), "This page is damaged and cannot be read.")
                 continue
-            try:
-                yield PdfPage(raw, number)
-            finally:
-                raw.close()
+            yield PdfPage(raw, number)
+            raw.close()  # a page that the loop breaks off at stays readable until the document is closed
 
 
 def open_document(blueprint: Blueprint, selection: PageSelection = PageSelection()) -> Document:  # noqa: B008
@@ -290,7 +289,7 @@ def _check_page_size(number: int, width_pt: float, height_pt: float) -> None:
 
 
 def _bounded(scale: float, width: float, height: float) -> float:
-    return min(scale, (MAX_RASTER_PIXELS / (width * height)) ** 0.5)
+    return min(scale, math.sqrt(MAX_RASTER_PIXELS / (width * height)))
 
 
 def _cover(paths: Paths, width: float, height: float) -> float:
@@ -299,5 +298,5 @@ def _cover(paths: Paths, width: float, height: float) -> float:
     per_unit = _COVER_GRID / np.array([width, height, width, height])
     for x0, y0, x1, y1 in np.rint(paths.images * per_unit).astype(int):
         grid[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)] = True
-    covered: float = grid.mean()
+    covered: float = np.count_nonzero(grid) / grid.size
     return covered

@@ -1,0 +1,358 @@
+"""Outlines of pixels as the walls that they trace: straight sides in the plan's own directions, curves left curved.
+
+Glossary: a *side* is a straight piece of an outline with the line that fits it; an *axis* is one of the plan's
+directions, modulo 90 degrees; a *jog* is a short side across two that run alike.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detection.faces import Faces
+from detection.regions import FloatArray
+from detection.rings import simplified
+
+_FINE_PX: Final = 1.0  # what the pixel grid itself may blur
+_AXIS_SHARE: Final = 0.06  # of all outline length, for a direction to be one of the plan's own
+_AXIS_APART_DEG: Final = 6.0
+_UPRIGHT_DEG: Final = 0.2
+_CURVE_TURN_DEG: Final = (3.0, 50.0)
+_CURVE_VERTICES: Final = 4
+_CURVE_SWEEP_DEG: Final = 25.0
+_BOW_PX: Final = 0.45  # of a stretch's middle third against its outer ones: an arc 1 px high
+_PARALLEL_DEG: Final = 12.0
+
+
+@dataclass(frozen=True, slots=True)
+class Straightening:
+    """How outlines are straightened, in pixels.
+
+    Attributes:
+        axes_deg: the plan's directions, each in -45..45.
+        tolerance_px: how far a side may be moved or turned at its ends.
+        faces: the exact wall faces, in pixels, empty where unknown.
+        reach_px: how far a side may be from the face it is set on.
+    """
+
+    axes_deg: tuple[float, ...]
+    tolerance_px: float
+    faces: Faces = field(default_factory=Faces.none)
+    reach_px: float = 0.0
+
+
+@dataclass(slots=True)
+class _Side:
+    """A side from vertex `first` to vertex `last` of a ring (cyclic), on the line of points p with p · normal = offset.
+
+    `angle_deg` is the direction of the side in 0..180; `axis` says whether it is one of the plan's own.
+    """
+
+    first: int
+    last: int
+    angle_deg: float
+    offset: float
+    length: float
+    axis: bool
+    curved: bool = False
+
+    @property
+    def normal(self) -> tuple[float, float]:
+        turn = math.radians(self.angle_deg)
+        return -math.sin(turn), math.cos(turn)
+
+
+def find_axes(rings: list[FloatArray]) -> tuple[float, ...]:
+    """The plan's directions modulo 90 degrees, in -45..45, the strongest first; none for an empty plan.
+
+    Args:
+        rings: outlines as corners, float64 (k, 2), of pixel edges.
+    """
+    steps = []
+    for ring in rings:
+        corners = ring[simplified(ring, 2 * _FINE_PX)]
+        steps.append(np.roll(corners, -1, axis=0) - corners)
+    if not steps:
+        return ()
+    step = np.vstack(steps)
+    length = np.hypot(step[:, 0], step[:, 1])
+    angle = np.degrees(np.arctan2(step[:, 1], step[:, 0])) % 90
+    weight = np.where(length > 6 * _FINE_PX, length, 0.0)
+    axes: list[float] = []
+    total = weight.sum()
+    while len(axes) < 6 and total > 0:
+        bins = np.bincount((angle * 2).astype(np.int64) % 180, weight, minlength=180)
+        smooth = sum(np.roll(bins, shift) for shift in (-2, -1, 0, 1, 2))
+        peak = (float(np.argmax(smooth)) + 0.5) / 2
+        away = (angle - peak + 45) % 90 - 45
+        near = np.abs(away) <= 1.5
+        if weight[near].sum() < _AXIS_SHARE * total:
+            break
+        # Long sides know their direction better: the error falls with the length, so the weight grows with its square.
+        squares = weight[near] * length[near]
+        found = (peak + float(np.dot(away[near], squares) / squares.sum()) + 45) % 90 - 45
+        axes.append(0.0 if abs(found) < _UPRIGHT_DEG else found)
+        weight = np.where(np.abs(away) < _AXIS_APART_DEG, 0.0, weight)
+    return tuple(axes)
+
+
+def straightened(ring: FloatArray, how: Straightening) -> FloatArray | None:
+    """The ring's walls as vertices, float64 (m, 2) in pixels; None where no sides can be told."""
+    fine = simplified(ring, _FINE_PX)
+    coarse = simplified(ring, max(_FINE_PX, 0.7 * how.tolerance_px))
+    if len(coarse) < 3:
+        return None
+    turns = _turns(ring[fine])
+    bent = _in_bends(ring[fine], turns)
+    if bent.any():
+        coarse = np.unique(np.concatenate([coarse, fine[bent], np.roll(fine, -1)[bent]]))
+    bends = set(fine[bent].tolist())
+    cracks = _Cracks(ring)
+    sides: list[_Side] = []
+    ends = _turns(ring[coarse])
+    around = zip(coarse.tolist(), np.roll(coarse, -1).tolist(), ends, np.roll(ends, -1), strict=True)
+    for first, last, before, after in around:
+        if first in bends:
+            sides.append(_curve_side(ring, first, last))
+            continue
+        inner = _between(fine, first, last)
+        if len(inner) and _is_bow(cracks, first, last, turns[inner], (before, after)):
+            stops = [first, *fine[inner].tolist(), last]
+            sides += [_curve_side(ring, a, b) for a, b in itertools.pairwise(stops)]
+        else:
+            sides.append(_fit(cracks, first, last, how))
+    sides = _without_jogs(sides, cracks, how)
+    if len(sides) < 3:
+        return None
+    for side in sides:
+        if side.axis:
+            _set_on_face(side, ring, how)
+    return _corners(sides, ring, how)
+
+
+class _Cracks:
+    """A ring's pixel edges with running sums, so that any stretch of them can be fitted at once."""
+
+    def __init__(self, ring: FloatArray) -> None:
+        self.ring = ring
+        self.count = len(ring)
+        step = np.roll(ring, -1, axis=0) - ring
+        middle = ring + step / 2
+        length = np.abs(step).sum(axis=1)
+        x, y = middle[:, 0], middle[:, 1]
+        # A straight piece's own spread along itself counts too: length^3 / 12 about its middle.
+        own = length / 12
+        columns = np.column_stack(
+            [
+                length,
+                length * x,
+                length * y,
+                length * x * x + own * step[:, 0] ** 2,
+                length * y * y + own * step[:, 1] ** 2,
+                length * x * y,
+            ]
+        )
+        doubled = np.vstack([columns, columns])
+        self.sums = np.vstack([np.zeros(6), np.cumsum(doubled, axis=0)])
+        self.length = np.concatenate([length, length])
+        self.middle = np.vstack([middle, middle])
+        self.across = np.concatenate([step[:, 1] == 0, step[:, 1] == 0])  # runs along x
+
+    def span(self, first: int, last: int) -> tuple[int, int]:
+        """The stretch of the doubled arrays from vertex `first` to `last`."""
+        return first, last if last > first else last + self.count
+
+    def moments(self, first: int, last: int) -> NDArray[np.float64]:
+        """Length, centre x and y, and the three second moments about the centre."""
+        a, b = self.span(first, last)
+        total = self.sums[b] - self.sums[a]
+        m = total / max(total[0], 1e-9)
+        return np.array([total[0], m[1], m[2], m[3] - m[1] ** 2, m[4] - m[2] ** 2, m[5] - m[1] * m[2]])
+
+    def thirds(self, first: int, last: int) -> list[tuple[int, int]]:
+        """The stretch cut in three of about equal length."""
+        a, b = self.span(first, last)
+        run = self.sums[:, 0]
+        cuts = np.searchsorted(run[a : b + 1], run[a] + (run[b] - run[a]) * np.array([1 / 3, 2 / 3])) + a
+        marks = [a, *np.clip(cuts, a + 1, b - 1).tolist(), b]
+        return [(x % self.count, y % self.count) for x, y in itertools.pairwise(marks)]
+
+    def level(self, first: int, last: int, along_x: bool) -> float | None:
+        """Where most of the stretch's edges along x (or y) lie: the weighted median of their y (or x)."""
+        a, b = self.span(first, last)
+        wanted = self.across[a:b] == along_x
+        if not wanted.any():
+            return None
+        value = self.middle[a:b, 1 if along_x else 0][wanted]
+        if value.min() == value.max():
+            return float(value[0])
+        order = np.argsort(value, kind="stable")
+        weight = np.cumsum(self.length[a:b][wanted][order])
+        return float(value[order][np.searchsorted(weight, weight[-1] / 2)])
+
+
+def _turns(corners: FloatArray) -> FloatArray:
+    """The turn in degrees at each corner, in -180..180."""
+    step = np.roll(corners, -1, axis=0) - corners
+    heading = np.degrees(np.arctan2(step[:, 1], step[:, 0]))
+    turns: FloatArray = (heading - np.roll(heading, 1) + 180) % 360 - 180
+    return turns
+
+
+def _in_bends(corners: FloatArray, turn: FloatArray) -> NDArray[np.bool_]:
+    """The sides, by their first corner, that belong to a run of small turns to one hand."""
+    count = len(corners)
+    low, high = _CURVE_TURN_DEG
+    hand = np.where((np.abs(turn) >= low) & (np.abs(turn) <= high), np.sign(turn), 0).astype(np.int64)
+    bent = np.zeros(count, dtype=bool)
+    if count < 2 * _CURVE_VERTICES or not hand.any():
+        return bent
+    step = np.roll(corners, -1, axis=0) - corners
+    length = np.hypot(step[:, 0], step[:, 1])
+    start = int(np.argmin(np.abs(hand)))
+    run: list[int] = []
+    for corner in [*((start + k) % count for k in range(count)), -1]:
+        if corner >= 0 and hand[corner] and (not run or hand[run[-1]] == hand[corner]):
+            run.append(corner)
+            continue
+        if len(run) >= _CURVE_VERTICES and abs(turn[run].sum()) >= _CURVE_SWEEP_DEG:
+            inner = np.array(run[:-1])
+            # A long straight side among short ones is a wall between two bends.
+            bent[inner[length[inner] <= 4 * np.median(length[inner])]] = True
+        run = [corner] if corner >= 0 and hand[corner] else []
+    return bent
+
+
+def _between(fine: NDArray[np.int64], first: int, last: int) -> NDArray[np.int64]:
+    """The places in `fine` of the vertices strictly between two of them, in the ring's order."""
+    a = int(np.searchsorted(fine, first, side="right"))
+    b = int(np.searchsorted(fine, last))
+    return np.arange(a, b) if last > first else np.concatenate([np.arange(a, len(fine)), np.arange(b)])
+
+
+def _is_bow(cracks: _Cracks, first: int, last: int, turns: FloatArray, ends: tuple[float, float]) -> bool:
+    """Whether a stretch bends to one hand all along, so that a straight side would leave its middle."""
+    low, high = _CURVE_TURN_DEG
+    if (turns.min() < 0 < turns.max()) or np.abs(turns).max() > high:
+        return False
+    hand = np.sign(turns.sum())
+    if len(turns) == 1 and not any(low <= hand * end <= high for end in ends):
+        return False  # one kink between two corners is a dent
+    thirds = [cracks.moments(*part)[1:3] for part in cracks.thirds(first, last)]
+    chord = cracks.ring[last] - cracks.ring[first]
+    normal = np.array([-chord[1], chord[0]]) / max(math.hypot(*chord), 1e-9)
+    one, middle, other = (float(third @ normal) for third in thirds)
+    return abs(middle - (one + other) / 2) > _BOW_PX
+
+
+def _curve_side(ring: FloatArray, first: int, last: int) -> _Side:
+    step = ring[last] - ring[first]
+    return _Side(first, last, 0.0, 0.0, math.hypot(*step), False, curved=True)
+
+
+def _fit(cracks: _Cracks, first: int, last: int, how: Straightening) -> _Side:
+    """The line of a stretch: along one of the plan's axes where that moves no end too far, else the best line."""
+    _, cx, cy, xx, yy, xy = cracks.moments(first, last).tolist()
+    angle = math.degrees(0.5 * math.atan2(2 * xy, xx - yy)) % 180
+    chord = cracks.ring[last] - cracks.ring[first]
+    length = math.hypot(*chord)
+    if length < 4 * _FINE_PX:
+        angle = math.degrees(math.atan2(chord[1], chord[0])) % 180
+    best = None
+    for axis in how.axes_deg:
+        away = (angle - axis + 45) % 90 - 45
+        if best is None or abs(away) < abs(best):
+            best = away
+    on_axis = best is not None and length / 2 * math.sin(math.radians(abs(best))) <= how.tolerance_px
+    if on_axis and best is not None:
+        angle = (angle - best) % 180
+        if min(angle, 180 - angle) < 1e-6:
+            angle = 0.0
+    side = _Side(first, last, angle, 0.0, length, on_axis)
+    nx, ny = side.normal
+    side.offset = cx * nx + cy * ny
+    if on_axis and min(angle % 90, 90 - angle % 90) < 1e-6:
+        along_x = angle < 45
+        level = cracks.level(first, last, along_x)
+        if level is not None:
+            side.offset = level * (ny if along_x else nx)
+    return side
+
+
+def _without_jogs(sides: list[_Side], cracks: _Cracks, how: Straightening) -> list[_Side]:
+    """The sides with those that run alike joined, and jogs no deeper than the tolerance taken out."""
+    sides = list(sides)
+    while len(sides) > 4:
+        best: tuple[float, int, int] | None = None
+        for place, side in enumerate(sides):
+            for span in (1, 2):
+                other = sides[(place + span) % len(sides)]
+                between = sides[(place + 1) % len(sides)]
+                if not _alike(side, other) or (span == 2 and (between.length > how.tolerance_px or between.curved)):
+                    continue
+                depth = abs(side.offset - other.offset)
+                if depth <= how.tolerance_px and (best is None or depth < best[0]):
+                    best = (depth, place, span)
+        if best is None:
+            return sides
+        _, place, span = best
+        joined = _fit(cracks, sides[place].first, sides[(place + span) % len(sides)].last, how)
+        gone = {(place + step) % len(sides) for step in range(1, span + 1)}
+        sides[place] = joined
+        sides = [side for index, side in enumerate(sides) if index not in gone]
+    return sides
+
+
+def _alike(one: _Side, other: _Side) -> bool:
+    if one.curved or other.curved or not (one.axis and other.axis):
+        return False
+    return abs((one.angle_deg - other.angle_deg + 90) % 180 - 90) < 1e-3
+
+
+def _set_on_face(side: _Side, ring: FloatArray, how: Straightening) -> None:
+    """Moves the side onto the nearest wall face that runs along it, if there is one within reach."""
+    face = how.faces.nearest(side.angle_deg, side.offset, ring[side.first], ring[side.last], how.reach_px)
+    if face is not None:
+        side.offset = face
+
+
+def _corners(sides: list[_Side], ring: FloatArray, how: Straightening) -> FloatArray:
+    """Where the sides meet, in order."""
+    out: list[tuple[float, float]] = []
+    for place, side in enumerate(sides):
+        nearby = ring[side.last]
+        following = sides[(place + 1) % len(sides)]
+        if side.curved and following.curved:
+            out.append((float(nearby[0]), float(nearby[1])))
+        elif side.curved or following.curved:
+            out.append(_foot(following if side.curved else side, nearby))
+        else:
+            out.extend(_meeting(side, following, nearby, how))
+    return np.array(out)
+
+
+def _meeting(one: _Side, other: _Side, nearby: FloatArray, how: Straightening) -> list[tuple[float, float]]:
+    """The corner of two sides, or the step between them where they run too much alike to have one."""
+    (ax, ay), (bx, by) = one.normal, other.normal
+    cross = ax * by - ay * bx
+    if abs(cross) > math.sin(math.radians(_PARALLEL_DEG)):
+        x = (one.offset * by - other.offset * ay) / cross
+        y = (ax * other.offset - bx * one.offset) / cross
+        if math.hypot(x - nearby[0], y - nearby[1]) <= 3 * how.tolerance_px + how.reach_px:
+            return [(x, y)]
+    first, second = _foot(one, nearby), _foot(other, nearby)
+    if math.dist(first, second) <= _FINE_PX:
+        return [((first[0] + second[0]) / 2, (first[1] + second[1]) / 2)]
+    return [first, second]
+
+
+def _foot(side: _Side, point: FloatArray) -> tuple[float, float]:
+    """The point of the side's line that is nearest to a point."""
+    nx, ny = side.normal
+    away = side.offset - float(point[0] * nx + point[1] * ny)
+    return float(point[0] + away * nx), float(point[1] + away * ny)
