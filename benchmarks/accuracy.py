@@ -1,7 +1,7 @@
 """Measures the engine on labelled plans: room F1 by the plans' own scorer, seconds a plan, peak memory.
 
     python benchmarks/accuracy.py [--sets r3d navpal] [--only STEM ...] [--limit N] [--jobs 1|2] [--out DIR]
-                                  [--engine engine|contours] [--worst N] [--save NAME]
+                                  [--engine engine|contours] [--worst N] [--no-save]
 
 The plans lie beside the project (`--plans`, by default ../shared/eval/plans) and never inside it. One fresh process
 a set does the work, so that the peak memory of a set is its own; with `--jobs 1` OpenCV has two threads, with

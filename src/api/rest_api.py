@@ -46,6 +46,7 @@ def create_app(
     settings: Settings,
     *,
     tokens: Tokens | Callable[[], Tokens] | None,
+    jobs: JobService | None = None,
     audit: Callable[[Answered], None] = log_answered,
     version: str = "0.1.0",
 ) -> FastAPI:
@@ -55,6 +56,7 @@ def create_app(
         storage: where everything is kept.
         settings: the origins that CORS lets in, and what `JobService` reads.
         tokens: owners by hash of their token, or what tells them; None needs no token and is for loopback alone.
+        jobs: the service behind the routes, if not one on `storage` with the real clock.
         audit: gets a line for every request.
         version: what the API's description calls itself.
     """
@@ -68,7 +70,7 @@ def create_app(
         redirect_slashes=False,
     )
     authenticator = Authenticator(tokens)
-    jobs = JobService(storage, settings)
+    jobs = jobs or JobService(storage, settings)
     add_handlers(app)
     _add_open_routes(app, Health(storage.checks), authenticator)
     _add_job_routes(app, jobs, authenticator)

@@ -21,6 +21,7 @@ _PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _PDF_HEADER_WINDOW_BYTES: Final = 1024
 # JPEG markers that start a frame and carry its size (ITU-T T.81, table B.1), without DHT, JPG and DAC.
 _JPEG_FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_MAX_JPEG_STEPS: Final = 100_000  # 50 MB of fill bytes would keep a request busy for seconds
 
 # What people send by mistake, so that the answer can name it.
 _OTHER_KINDS: Final[tuple[tuple[bytes, str], ...]] = (
@@ -184,8 +185,8 @@ def _png_size(data: bytes) -> tuple[int, int]:
 
 def _jpeg_size(data: bytes) -> tuple[int, int]:
     at = 2
-    while at + 9 < len(data):
-        if data[at] != 0xFF:
+    for _ in range(_MAX_JPEG_STEPS):
+        if at + 9 >= len(data) or data[at] != 0xFF:
             break
         marker = data[at + 1]
         if marker == 0xFF or marker == 0x01 or 0xD0 <= marker <= 0xD7:  # fill bytes and markers without a length
@@ -193,7 +194,7 @@ def _jpeg_size(data: bytes) -> tuple[int, int]:
             continue
         if marker in _JPEG_FRAMES:
             height_px, width_px = struct.unpack(">HH", data[at + 5 : at + 9])
-            if b"\xff\xd9" not in data[at:]:
+            if data.find(b"\xff\xd9", at) < 0:
                 raise InvalidFileFormatError("The JPG is truncated: its end is missing.", seen="jpg")
             return width_px, height_px
         at += 2 + struct.unpack(">H", data[at + 2 : at + 4])[0]

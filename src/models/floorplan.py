@@ -21,7 +21,8 @@ Flag = Literal["leaky", "closed_by_guess", "no_label", "odd_shape"]
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # JSON has no NaN: it would be written as null and could not be read back.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Source(_Model):

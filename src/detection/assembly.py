@@ -1,0 +1,167 @@
+"""A page's regions made into the page of a floorplan: polygons, words, scale, openings, confidence, order."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import shapely
+from shapely.geometry import Polygon
+
+from detection import document
+from detection.labels import Label, read_labels
+from detection.polygons import Outline, find_outlines, ring_of
+from detection.regions import FloatArray, Regions
+from detection.scale import find_scale
+from models.floorplan import Flag, Opening, Page, Room, Scale
+
+NO_ROOMS: Final = "No rooms were found on this page."
+_ODD_SOLIDITY: Final = 0.45  # of the convex hull; an L-shaped room has 0.6 to 0.8
+_ODD_VERTICES: Final = 60
+_ODD_FACTOR: Final = 0.7
+_NO_LABEL_FACTOR: Final = 0.9
+_DECIMALS: Final = 2
+_PROBES: Final = (0.6, 1.0, 1.6, 2.4)  # of a wall's thickness, to either side of an opening
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    outline: Outline
+    label: Label
+
+
+def build_page(page: document.Page, regions: Regions, first_id: int) -> Page:
+    """The page of the floorplan; its rooms' ids count from `first_id` in reading order.
+
+    Args:
+        page: where the regions were found.
+        regions: with `units_per_px` in the page's own units.
+        first_id: the first room's number in the document.
+    """
+    outlines = find_outlines(regions, page.width, page.height)
+    labels = read_labels([outline.polygon for outline in outlines], page.words)
+    found = [_Found(outline, label) for outline, label in zip(outlines, labels, strict=True)]
+    found = [found[k] for k in reading_order([item.outline.polygon for item in found])]
+    scale = find_scale([(f.outline.polygon.area, f.label.area_m2) for f in found], page.words, page.unit)
+    ids = [f"room_{first_id + k:03d}" for k in range(len(found))]
+    lettered = any(not f.label.empty for f in found)
+    rooms = [_room(key, item, page, scale.scale, lettered) for key, item in zip(ids, found, strict=True)]
+    nothing = None if rooms or regions.message else NO_ROOMS
+    return Page(
+        page=page.number,
+        width=round(page.width, 3),
+        height=round(page.height, 3),
+        unit=page.unit,
+        message=joined(regions.message, nothing, page.message, scale.message),
+        scale=scale.scale,
+        rooms=rooms,
+        openings=_openings(regions, [item.outline.polygon for item in found], ids),
+    )
+
+
+def empty_page(page: document.Page, message: str | None = None) -> Page:
+    """The page of a floorplan on which nothing could be looked for."""
+    return Page(
+        page=page.number,
+        width=round(page.width, 3),
+        height=round(page.height, 3),
+        unit=page.unit,
+        message=joined(message, page.message),
+    )
+
+
+def joined(*sentences: str | None) -> str | None:
+    """The sentences there are, as one text; None where there are none."""
+    return " ".join(sentence for sentence in sentences if sentence) or None
+
+
+def reading_order(shapes: list[Polygon]) -> list[int]:
+    """The shapes' indices row by row from the top, and from the left in a row.
+
+    A row holds the shapes whose centres are within half a typical room's height of its topmost one's.
+    """
+    if not shapes:
+        return []
+    centres = [(shape.centroid.x, shape.centroid.y) for shape in shapes]
+    heights = [shape.bounds[3] - shape.bounds[1] for shape in shapes]
+    deep = 0.5 * float(np.median(heights))
+    rows: list[list[int]] = []
+    for k in sorted(range(len(shapes)), key=lambda k: (centres[k][1], centres[k][0], k)):
+        if rows and centres[k][1] - centres[rows[-1][0]][1] <= deep:
+            rows[-1].append(k)
+        else:
+            rows.append([k])
+    return [k for row in rows for k in sorted(row, key=lambda k: (centres[k][0], centres[k][1], k))]
+
+
+def _room(key: str, found: _Found, page: document.Page, scale: Scale | None, lettered: bool) -> Room:
+    shape, label = found.outline.polygon, found.label
+    confidence, flags = _judged(found, lettered)
+    area_m2 = label.area_m2 if scale is None else shape.area * scale.metres_per_unit**2
+    return Room(
+        id=key,
+        polygon=ring_of(shape.exterior, clockwise=True),
+        holes=[ring_of(hole, clockwise=False) for hole in shape.interiors],
+        bounding_box=_normalised(shape, page.width, page.height),
+        name_hint=label.name,
+        number=label.number,
+        area_m2=None if area_m2 is None else round(area_m2, 2),
+        confidence=round(confidence, 3),
+        flags=flags,
+    )
+
+
+def _normalised(shape: Polygon, width: float, height: float) -> list[int]:
+    """The bounding box in thousandths of the page's sides, within the page."""
+    x0, y0, x1, y1 = shape.bounds
+    box = (x0 / width, y0 / height, x1 / width, y1 / height)
+    return [min(1000, max(0, round(1000 * share))) for share in box]
+
+
+def _judged(found: _Found, lettered: bool) -> tuple[float, list[Flag]]:
+    """The region's confidence, lowered for an odd shape and for want of a label where other rooms have one."""
+    shape, region = found.outline.polygon, found.outline.region
+    confidence, flags = region.confidence, list(region.flags)
+    solidity = Polygon(shape.exterior).area / shape.convex_hull.area
+    if solidity < _ODD_SOLIDITY or len(shape.exterior.coords) > _ODD_VERTICES:
+        confidence *= _ODD_FACTOR
+        if "odd_shape" not in flags:
+            flags.append("odd_shape")
+    if lettered and found.label.empty:
+        confidence *= _NO_LABEL_FACTOR
+        if "no_label" not in flags:
+            flags.append("no_label")
+    return min(1.0, max(0.0, confidence)), flags
+
+
+def _openings(regions: Regions, rooms: list[Polygon], ids: list[str]) -> list[Opening]:
+    """The closed openings with the rooms on their two sides; one that touches no room is left out."""
+    tree = shapely.STRtree(np.array(rooms, dtype=object))
+    scale = regions.units_per_px
+    openings = []
+    for closure in regions.closures:
+        start, end = (np.array(point) * scale for point in closure.line_px)
+        step = end - start
+        length = math.hypot(*step)
+        if length == 0:
+            continue
+        normal = np.array([-step[1], step[0]]) / length
+        reach = max(regions.wall_px, 2.0) * scale
+        sides = [_room_beside(tree, (start + end) / 2, normal * side * reach) for side in (-1.0, 1.0)]
+        beside = sorted({ids[side] for side in sides if side is not None})
+        if beside:
+            line = [(round(float(x), _DECIMALS), round(float(y), _DECIMALS)) for x, y in (start, end)]
+            confidence = round(min(1.0, max(0.0, closure.confidence)), 3)
+            openings.append(Opening(kind=closure.kind, line=line, rooms=beside, confidence=confidence))
+    return sorted(openings, key=lambda opening: (opening.line[0][1], opening.line[0][0], opening.line))
+
+
+def _room_beside(tree: shapely.STRtree, middle: FloatArray, outwards: FloatArray) -> int | None:
+    """The first room met on the way from an opening's middle to one side."""
+    for share in _PROBES:
+        hits = tree.query(shapely.points(*(middle + share * outwards)), predicate="within")
+        if len(hits):
+            return int(min(hits))
+    return None

@@ -1,0 +1,210 @@
+"""A page's straight strokes as maximal lines by direction, and its arcs.
+
+Glossary: a *family* is all lines of one direction; in its own frame a line has an offset across the direction and a
+start and an end along it. A *style* is one pen (colour and width) or the edge of one colour of fill.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detection.pdf import Paths
+from detection.regions import FloatArray
+
+MAX_FAMILIES: Final = 24
+_SAME_DIRECTION_DEG: Final = 0.8
+_LEAST_SHARE: Final = 0.004  # of all length drawn, that a direction must have to be searched for walls
+_TURN_DEG: Final = (0.8, 50.0)
+_LEAST_ARC_DEG: Final = 35.0
+
+Flags = NDArray[np.bool_]
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Lines of one direction, sorted by offset.
+
+    Attributes:
+        angle_deg: the direction, 0 to 180, clockwise on screen from the x axis.
+        offset: float64 (n,), how far each line lies across the direction.
+        start: float64 (n,), where each line begins along the direction.
+        end: float64 (n,), where it ends.
+        style: int64 (n,), the style of the line's longest part.
+    """
+
+    angle_deg: float
+    offset: FloatArray
+    start: FloatArray
+    end: FloatArray
+    style: Indices
+
+    @property
+    def axes(self) -> tuple[FloatArray, FloatArray]:
+        """The unit vectors along and across."""
+        return axes_of(self.angle_deg)
+
+    def segments(self, which: Flags | Indices | None = None) -> FloatArray:
+        """float64 (n, 4): the lines, or some of them, on the page."""
+        along, across = self.axes
+        pick = slice(None) if which is None else which
+        offset, start, end = self.offset[pick, None], self.start[pick, None], self.end[pick, None]
+        return np.hstack([start * along + offset * across, end * along + offset * across])
+
+
+@dataclass(frozen=True, slots=True)
+class Arcs:
+    """Pieces of circles: centre, radius, both ends and the angle swept.
+
+    Attributes:
+        centre: float64 (k, 2).
+        radius: float64 (k,).
+        ends: float64 (k, 2, 2).
+        sweep_deg: float64 (k,).
+    """
+
+    centre: FloatArray
+    radius: FloatArray
+    ends: FloatArray
+    sweep_deg: FloatArray
+
+
+def axes_of(angle_deg: float) -> tuple[FloatArray, FloatArray]:
+    """The unit vectors along a direction and across it."""
+    angle = math.radians(angle_deg)
+    return np.array([math.cos(angle), math.sin(angle)]), np.array([-math.sin(angle), math.cos(angle)])
+
+
+def styles_of(paths: Paths) -> tuple[Indices, FloatArray]:
+    """int64 (p,): each path's style, and float64 (s,): each style's pen width in page units."""
+    pen = np.where(paths.stroked[:, None], paths.stroke_rgba, paths.fill_rgba).astype(np.int64)
+    width = np.where(paths.stroked, np.round(paths.width_pt, 2), -1.0)
+    key = np.column_stack([pen[:, :3], np.round(width * 100).astype(np.int64)])
+    if not len(key):
+        return np.zeros(0, np.int64), np.zeros(0)
+    kinds, style = np.unique(key, axis=0, return_inverse=True)
+    return style.ravel().astype(np.int64), kinds[:, 3] / 100
+
+
+def find_arcs(xy: FloatArray) -> tuple[Arcs, Flags]:
+    """The arcs among segments (n, 4) in drawing order, and which of the segments belong to a curve."""
+    nothing = Arcs(np.zeros((0, 2)), np.zeros(0), np.zeros((0, 2, 2)), np.zeros(0))
+    if len(xy) < 4:
+        return nothing, np.zeros(len(xy), bool)
+    step = xy[:, 2:] - xy[:, :2]
+    length = np.hypot(step[:, 0], step[:, 1])
+    angle = np.degrees(np.arctan2(step[:, 1], step[:, 0]))
+    turn = (np.diff(angle) + 180) % 360 - 180
+    joined = np.abs(xy[1:, :2] - xy[:-1, 2:]).max(axis=1) <= 0.05 * np.minimum(length[1:], length[:-1]) + 1e-3
+    ratio = length[1:] / np.maximum(length[:-1], 1e-9)
+    bends = joined & (np.abs(turn) > _TURN_DEG[0]) & (np.abs(turn) < _TURN_DEG[1]) & (ratio > 0.3) & (ratio < 3.4)
+    same = np.ones(len(bends), bool)
+    same[1:] = (np.sign(turn[1:]) == np.sign(turn[:-1])) & bends[:-1]
+    begins = np.flatnonzero(bends & ~(same & np.roll(bends, 1)))
+    breaks = np.flatnonzero(~bends)
+    next_break = np.append(breaks, len(bends))[np.searchsorted(breaks, begins)]
+    ends = np.minimum(next_break, np.append(begins[1:], len(bends) + 1))
+    curved = np.zeros(len(xy), bool)
+    found = []
+    for first, last in zip(begins.tolist(), ends.tolist(), strict=True):  # segments first..last
+        if last - first < 3:
+            continue
+        curved[first : last + 1] = True
+        sweep = float(np.abs(turn[first:last]).sum()) * (last - first + 1) / (last - first)
+        if sweep < _LEAST_ARC_DEG or last - first > 400:
+            continue
+        points = np.vstack([xy[first : last + 1, :2], xy[last, 2:]])
+        circle = _circle(points)
+        if circle is not None:
+            found.append((*circle, points[0], points[-1], sweep))
+    if not found:
+        return nothing, curved
+    return (
+        Arcs(
+            np.array([f[0] for f in found]),
+            np.array([f[1] for f in found]),
+            np.array([[f[2], f[3]] for f in found]),
+            np.array([f[4] for f in found]),
+        ),
+        curved,
+    )
+
+
+def _circle(points: FloatArray) -> tuple[FloatArray, float] | None:
+    """Centre and radius of the circle that all points lie on within 4 % of the radius (Kasa's fit)."""
+    middle = points.mean(axis=0)
+    local = points - middle
+    matrix = np.column_stack([2 * local, np.ones(len(local))])
+    solution, _, rank, _ = np.linalg.lstsq(matrix, (local**2).sum(axis=1), rcond=None)
+    if rank < 3:
+        return None
+    radius = math.sqrt(max(0.0, float(solution[2] + solution[:2] @ solution[:2])))
+    away = np.abs(np.linalg.norm(local - solution[:2], axis=1) - radius)
+    if radius <= 0 or away.max() > 0.04 * radius:
+        return None
+    return solution[:2] + middle, radius
+
+
+def find_families(xy: FloatArray, style: Indices, same_line: float) -> list[Family]:
+    """The segments (n, 4) as maximal lines, the direction with the most length first.
+
+    Args:
+        xy: straight segments of any length.
+        style: int64 (n,).
+        same_line: lines closer than this across are one, and gaps shorter than this along are none.
+    """
+    step = xy[:, 2:] - xy[:, :2]
+    length = np.hypot(step[:, 0], step[:, 1])
+    angle = np.degrees(np.arctan2(step[:, 1], step[:, 0])) % 180
+    total = float(length.sum())
+    free = np.ones(len(xy), bool)
+    families: list[Family] = []
+    while len(families) < MAX_FAMILIES and free.any():
+        bins = np.bincount((angle[free] * 2).astype(np.int64) % 360, length[free], minlength=360)
+        smooth = bins + np.roll(bins, 1) + np.roll(bins, -1)
+        peak = int(np.argmax(smooth))
+        if smooth[peak] < _LEAST_SHARE * total:
+            break
+        away = (angle - (peak / 2 + 0.25) + 90) % 180 - 90
+        near = free & (np.abs(away) <= 0.8)
+        mean = peak / 2 + 0.25 + float(np.average(away[near], weights=length[near]))
+        near = free & (np.abs((angle - mean + 90) % 180 - 90) <= _SAME_DIRECTION_DEG)
+        if not near.any():
+            break
+        if abs(mean - round(mean / 90) * 90) < 0.1:
+            mean = round(mean / 90) * 90.0
+        families.append(_merged(mean % 180, xy[near], style[near], same_line))
+        free &= ~near
+    return families
+
+
+def _merged(angle_deg: float, xy: FloatArray, style: Indices, same_line: float) -> Family:
+    along, across = axes_of(angle_deg)
+    ends = np.stack([xy[:, :2] @ along, xy[:, 2:] @ along])
+    start, end = ends.min(axis=0), ends.max(axis=0)
+    offset = (xy[:, :2] @ across + xy[:, 2:] @ across) / 2
+    order = np.argsort(offset, kind="stable")
+    row = np.zeros(len(order), np.int64)
+    row[order] = np.cumsum(np.diff(offset[order], prepend=offset[order[:1]]) > same_line)
+    order = np.lexsort((start, row))
+    row, start, end, offset, style = row[order], start[order], end[order], offset[order], style[order]
+    # The furthest end so far within the row: shifting rows apart makes one running maximum do.
+    apart = (float(end.max()) - float(start.min()) + 10 * same_line + 1) * row
+    reach = np.maximum.accumulate(end + apart)
+    begins = np.ones(len(order), bool)
+    begins[1:] = (start[1:] + apart[1:] > reach[:-1] + same_line) | (row[1:] != row[:-1])
+    first = np.flatnonzero(begins)
+    group = np.cumsum(begins) - 1
+    length = end - start
+    weight = np.maximum(length, 1e-6)
+    where = np.bincount(group, offset * weight) / np.bincount(group, weight)
+    longest = np.lexsort((length, group))
+    last = np.append(first[1:], len(order)) - 1
+    out = Family(angle_deg, where, start[first], np.maximum.reduceat(end, first), style[longest[last]])
+    by_offset = np.argsort(out.offset, kind="stable")
+    return Family(angle_deg, *(a[by_offset] for a in (out.offset, out.start, out.end, out.style)))
