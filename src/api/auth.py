@@ -6,9 +6,9 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Annotated, Final
 
-from fastapi import Request
+from fastapi import Depends, Request
 
 from utils.config import environment_name
 from utils.errors import UnauthorizedError
@@ -66,7 +66,7 @@ def load_tokens() -> dict[str, str] | None:
 
 
 class Authenticator:
-    """Tells the owner of a request; the dependency of every route that serves somebody's data.
+    """Tells the owner of a request, from the tokens that are known.
 
     Args:
         tokens: the known tokens, or what gives them anew each time (secrets rotate); None lets everybody in as
@@ -76,22 +76,12 @@ class Authenticator:
     def __init__(self, tokens: Tokens | Callable[[], Tokens] | None) -> None:
         self._tokens = tokens
 
-    @property
-    def is_open(self) -> bool:
-        """Whether no token is needed."""
-        return self._tokens is None
-
-    def __call__(self, request: Request) -> str:
-        """The owner's name.
+    def owner(self, header: str) -> str:
+        """The name behind an Authorization header.
 
         Raises:
             UnauthorizedError: no token, or an unknown one.
         """
-        owner = self._owner(request.headers.get("authorization", ""))
-        request.scope["state"]["owner"] = owner
-        return owner
-
-    def _owner(self, header: str) -> str:
         if self._tokens is None:
             return LOCAL_OWNER
         scheme, _, token = header.partition(" ")
@@ -104,3 +94,14 @@ class Authenticator:
         if not owners:
             raise UnauthorizedError
         return owners[0]
+
+
+def _owner_of(request: Request) -> str:
+    authenticator: Authenticator = request.app.state.authenticator
+    owner = authenticator.owner(request.headers.get("authorization", ""))
+    request.scope["state"]["owner"] = owner
+    return owner
+
+
+Owner = Annotated[str, Depends(_owner_of)]
+"""The owner of the request: the parameter of every route that serves somebody's data."""

@@ -11,6 +11,7 @@ from starlette.routing import Match
 
 from api.envelope import failure
 from api.openapi import JOBS
+from models.job import is_job_id
 from utils.errors import (
     InternalError,
     InvalidRequestError,
@@ -86,7 +87,7 @@ def _from_http(error: HTTPException, path: str, allowed: list[str]) -> ServiceEr
         return MethodNotAllowedError(allowed=allowed)
     if error.status_code in (404, 405):
         job_id, _, rest = path.removeprefix(f"{JOBS}/").partition("/")
-        unknown_job = path.startswith(f"{JOBS}/") and (not job_id or not rest)
+        unknown_job = path.startswith(f"{JOBS}/") and (not is_job_id(job_id) or not rest)
         return JobNotFoundError(job_id=job_id[:40]) if unknown_job else NotFoundError()
     if 400 <= error.status_code < 500:
         return InvalidRequestError(fields={"request": str(error.detail)})

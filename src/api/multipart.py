@@ -17,10 +17,9 @@ MAX_FIELD_BYTES: Final = 16 * 1024
 
 @dataclass(frozen=True, slots=True)
 class PartBegins:
-    """A part begins; its bytes follow. A file is what carries a file name, which itself is not kept."""
+    """A part begins; its bytes follow. The file name that it may carry is read nowhere."""
 
     name: str
-    is_file: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +114,7 @@ class _Collector:
             name = options[b"name"].decode("utf-8")
         except UnicodeDecodeError:
             raise _malformed("a part's name is not UTF-8") from None
-        self._events.append(PartBegins(name, b"filename" in options or b"filename*" in options))
+        self._events.append(PartBegins(name))
 
     def part_data(self, data: bytes, start: int, end: int) -> None:
         self._events.append(data[start:end])

@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 import anyio
 from anyio import to_thread
-from fastapi import Depends, FastAPI, Header, Path, Query, Request, Response
+from fastapi import FastAPI, Header, Path, Query, Request, Response
 
 from api import pages, uploads
-from api.auth import Authenticator, Tokens
+from api.auth import Authenticator, Owner, Tokens
 from api.creation import create_job
 from api.envelope import JSON, json_bytes, success
 from api.failures import add_handlers, only
@@ -69,18 +69,18 @@ def create_app(
         openapi_url=None,
         redirect_slashes=False,
     )
-    authenticator = Authenticator(tokens)
+    app.state.authenticator = Authenticator(tokens)
     jobs = jobs or JobService(storage, settings)
     add_handlers(app)
-    _add_open_routes(app, Health(storage.checks), authenticator)
-    _add_job_routes(app, jobs, authenticator)
-    _add_job_file_routes(app, jobs, authenticator)
-    _add_upload_routes(app, jobs, storage, authenticator)
+    _add_open_routes(app, Health(storage.checks), is_open=tokens is None)
+    _add_job_routes(app, jobs)
+    _add_job_file_routes(app, jobs)
+    _add_upload_routes(app, jobs, storage)
     app.add_middleware(Gateway, cors_origins=settings.cors_origins, audit=audit)
     return app
 
 
-def _add_open_routes(app: FastAPI, health: Health, authenticator: Authenticator) -> None:
+def _add_open_routes(app: FastAPI, health: Health, *, is_open: bool) -> None:
     """What needs no token: health, the page, the documentation."""
     described: list[bytes] = []
 
@@ -114,7 +114,7 @@ def _add_open_routes(app: FastAPI, health: Health, authenticator: Authenticator)
     @app.get("/openapi.json", include_in_schema=False)
     def get_openapi_document() -> Response:
         if not described:
-            described.append(json_bytes(describe(app, is_open=authenticator.is_open)))
+            described.append(json_bytes(describe(app, is_open=is_open)))
         return Response(described[0], media_type=JSON)
 
     @app.get("/", include_in_schema=False)
@@ -130,9 +130,8 @@ def _add_open_routes(app: FastAPI, health: Health, authenticator: Authenticator)
         return pages.static_file(name)
 
 
-def _add_job_routes(app: FastAPI, jobs: JobService, authenticator: Authenticator) -> None:
+def _add_job_routes(app: FastAPI, jobs: JobService) -> None:
     """Create, list, look and delete."""
-    Owner = Annotated[str, Depends(authenticator)]  # noqa: N806 -- a type
 
     @app.post(
         JOBS,
@@ -229,9 +228,8 @@ async def _await_change(request: Request, jobs: JobService, job_id: str, owner: 
     return job
 
 
-def _add_job_file_routes(app: FastAPI, jobs: JobService, authenticator: Authenticator) -> None:
+def _add_job_file_routes(app: FastAPI, jobs: JobService) -> None:
     """What was made of a job: its floorplan and the pictures of its pages."""
-    Owner = Annotated[str, Depends(authenticator)]  # noqa: N806 -- a type
 
     @app.get(
         f"{JOBS}/{{job_id}}/result",
@@ -263,9 +261,8 @@ def _add_job_file_routes(app: FastAPI, jobs: JobService, authenticator: Authenti
         return Response(jobs.page_picture(job_id, page, owner=owner), media_type="image/png")
 
 
-def _add_upload_routes(app: FastAPI, jobs: JobService, storage: Storage, authenticator: Authenticator) -> None:
+def _add_upload_routes(app: FastAPI, jobs: JobService, storage: Storage) -> None:
     """Tickets, and the receiving end where the world is this machine."""
-    Owner = Annotated[str, Depends(authenticator)]  # noqa: N806 -- a type
 
     @app.post(
         UPLOAD_PATH,

@@ -329,9 +329,7 @@ def test_a_job_that_is_not_there(client: TestClient, job_id: str) -> None:
     for method, path in [("GET", ""), ("DELETE", ""), ("DELETE", "?purge=true"), ("GET", "/result")]:
         answer = client.request(method, f"{JOBS}/{job_id}{path}")
         assert answer.status_code == 404
-        assert answer.json()["error"]["code"] == (
-            "NOT_FOUND" if "%2F" in job_id and path == "/result" else "JOB_NOT_FOUND"
-        )
+        assert answer.json()["error"]["code"] == "JOB_NOT_FOUND"
 
 
 def test_jobs_are_listed_newest_first_in_pieces(client: TestClient) -> None:
