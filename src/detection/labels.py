@@ -79,7 +79,8 @@ def _label(room: Polygon, printed: list[_Printed]) -> Label:
     name = min(names, key=lambda block: _rank(block, areas + numbers, near), default=None)
     at = name[0].line if name else None
     number = min(numbers, key=lambda p: (not p.said.strong, _apart(p.line, at, near)), default=None)
-    area = min(areas, key=lambda p: _apart(p.line, at, near), default=None)
+    # Several areas in one room are several rooms' areas: none of them is this one's.
+    area = areas[0] if len(areas) == 1 else None
     text = " ".join(p.said.name for p in name)[:_MAX_NAME_LETTERS] if name else None
     return Label(text, number.said.number if number else None, area.said.area_m2 if area else None)
 

@@ -16,6 +16,7 @@ _METRES_PER_PT: Final = 0.0254 / 72
 _NEAR: Final = 1.04  # printed areas are rounded and drawn rooms a little off, so lengths may differ this much
 _NOTE_NEAR: Final = 1.06
 _LEAST_AGREEMENT: Final = 0.5
+_OUTVOTING: Final = 3  # printed areas it takes to overrule a scale note
 _PLAUSIBLE_ROOM_M2: Final = (1.0, 1500.0)
 
 
@@ -57,7 +58,7 @@ def find_scale(areas: list[tuple[float, float | None]], words: list[Word], unit:
         share = (by_area.agreeing + 1) / (by_area.count + 1)
         return ScaleFound(_scale(by_note, f"scale note 1:{note:g} and printed areas", share))
     sentence = f"The scale note 1:{note:g} disagrees with the printed areas"
-    if by_area.agreeing >= 2 and by_area.agreeing > by_area.count * _LEAST_AGREEMENT:
+    if by_area.agreeing >= _OUTVOTING and by_area.agreeing > by_area.count * _LEAST_AGREEMENT:
         share = by_area.agreeing / (by_area.count + 1)
         return ScaleFound(_scale(by_area.metres_per_unit, "printed areas", share), sentence + ", which were used.")
     return ScaleFound(None, sentence + "; no scale is given.")
