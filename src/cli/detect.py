@@ -50,9 +50,9 @@ def detect(
 ) -> None:
     """Find the rooms on blueprints.
 
-    One file: its floorplan document goes to stdout. Several: one JSON line a file, {"file": ..., "floorplan": {...}}, in
-    the order given. With --out, one <stem>.json a file. A file that fails does not stop the rest: stderr names it, the
-    page and the cause, and it leaves no JSON, not even an earlier one in --out.
+    One file: its floorplan document goes to stdout. Several: one JSON line a file, {"file": ..., "floorplan": {...}},
+    in the order given. With --out, one <stem>.json a file. A file that fails does not stop the rest: stderr names it,
+    the page and the cause, and it leaves no JSON, not even an earlier one in --out.
     """
     del output_format  # there is one so far; Typer has checked it
     tasks = _plan_tasks(files, out=out, pages=pages, jobs=jobs, debug=debug, overlay=overlay)

@@ -1,4 +1,4 @@
-"""One file's way through the engine on behalf of the terminal: read, detect, write; every failure becomes a sentence."""
+"""One file's way through the engine for the terminal: read, detect, write; every failure becomes a sentence."""
 
 from __future__ import annotations
 
@@ -137,7 +137,6 @@ def _process(task: Task, watch: _Watch) -> Outcome:
     blueprint = Blueprint.parse(_read(task))
     # The engine takes a fifth of a second to import, and a file that is no blueprint does not need it.
     from detection.engine import detect
-
     from detection.settings import Settings
 
     debug = _debug_writer(task.debug / task.stem) if task.debug is not None else None

@@ -48,7 +48,7 @@ def serve(
 ) -> None:
     """Serve the HTTP API and the page, with worker processes, until interrupted.
 
-    Tokens come from LOCATION_DETECTION_TOKENS="name:token,other:token"; without any, the server listens on loopback alone.
+    Tokens come from LOCATION_DETECTION_TOKENS="name:token,other:token"; without any, it listens on loopback alone.
     """
     settings = load(data)
     tokens = _tokens(host)
