@@ -1,64 +1,74 @@
-# Everything anybody needs to run. `make setup` makes .venv; the other targets do it by themselves.
+# `make demo` and `make test` need nothing but make, Python 3.11 or later and a package index.
+.DEFAULT_GOAL := help
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
-# The newest of the usual names that really runs and is at least 3.11 (3.14 and later lack wheels for the pins).
-PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
-	$$name -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1 && echo $$name && break; done)
+# Tried by running them: a shim may stand for a version that is not installed.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.14 python3; do \
+	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+EXAMPLES := $(sort $(wildcard examples/*.png examples/*.jpg examples/*.pdf))
+PYTEST := $(BIN)/python -m pytest
 PLANS ?= ../shared/eval/plans
 
-.DEFAULT_GOAL := help
-.PHONY: help setup demo serve check format test test-light test-perf bench-accuracy bench-service examples clean
+.PHONY: help setup demo serve check format test test-light test-perf bench bench-service bench-accuracy examples docs clean
 
-help: ## say what there is
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+help: ## Say what there is to make
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | sort | expand -t 18
 
-$(BIN)/location-detection: pyproject.toml constraints.txt
-	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed and none was found; name one: make PYTHON=/path/to/python3.12 …"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
-	@touch $@
+setup: $(VENV)/.installed ## Install the program into .venv
+	@echo "installed: $(BIN)/location-detection"
 
-$(VENV)/dev: $(BIN)/location-detection
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
-	@touch $@
-
-setup: $(BIN)/location-detection ## make .venv with .venv/bin/location-detection
-
-demo: setup ## find the rooms of the plans in examples/ and draw them
-	$(BIN)/location-detection detect examples/*.png examples/*.jpg examples/*.pdf --out out/demo --overlay
+demo: setup ## Find the rooms of the plans in examples/ and say where the pictures lie
+	@mkdir -p out/demo
+	$(BIN)/location-detection detect $(EXAMPLES) --out out/demo --overlay
 	@$(BIN)/python examples/summary.py out/demo
 
-serve: setup ## API, page and workers on http://127.0.0.1:8000
+serve: setup ## Serve the API and the page on 127.0.0.1:8000
 	$(BIN)/location-detection serve
 
-check: $(VENV)/dev ## format, lint, types, import contracts
+check: $(VENV)/.installed-dev ## Format, lint, types and import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	MYPYPATH=src $(BIN)/mypy
 	PYTHONPATH=src $(BIN)/lint-imports
 
-format: $(VENV)/dev ## put the code in order
-	$(BIN)/ruff check --fix .
+format: $(VENV)/.installed-dev ## Format the code and mend what ruff can
 	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
 
-test: $(VENV)/dev ## the whole suite, with coverage
-	$(BIN)/pytest --cov --cov-report=term -m "not perf"
+test: $(VENV)/.installed-dev ## Run every test but the timed ones, fast ones first, with coverage
+	@rm -f .coverage .coverage.*
+	$(PYTEST) -m "not perf" --cov --cov-report=term $(TESTS)
 
-test-light: $(VENV)/dev ## the suite without what is slow or needs a browser
-	$(BIN)/pytest -m "not slow and not browser and not perf"
+test-light: $(VENV)/.installed-dev ## Run the quick tests
+	$(PYTEST) -m "not perf and not slow and not browser" $(TESTS)
 
-test-perf: $(VENV)/dev ## the specification's own time limits
-	$(BIN)/pytest -m perf tests/perf
+test-perf: $(VENV)/.installed-dev ## Assert the specification's own time limits against a real server
+	$(PYTEST) -m perf tests/perf
 
-bench-accuracy: setup ## accuracy, seconds and memory on labelled plans (PLANS=…)
-	$(BIN)/python benchmarks/accuracy.py --plans $(PLANS)
+bench: bench-service bench-accuracy ## Measure everything the README gives figures of
 
-bench-service: setup ## how fast the service answers
+bench-service: $(VENV)/.installed-dev ## Measure the server's answers
 	$(BIN)/python benchmarks/service.py
 
-examples: $(VENV)/dev ## draw the plans in examples/ again
+bench-accuracy: $(VENV)/.installed-dev ## Measure the engine on the labelled plans in $(PLANS)
+	$(BIN)/python benchmarks/accuracy.py --plans $(PLANS)
+
+examples: $(VENV)/.installed-dev ## Draw the plans in examples/ again
 	$(BIN)/python -m training.make_examples
 
-clean: ## remove what was made
-	rm -rf $(VENV) out .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+docs: $(VENV)/.installed ## Write docs/floorplan.schema.json anew
+	$(BIN)/python -c 'import json; from models.floorplan import floorplan_schema; print(json.dumps(floorplan_schema(), indent=2))' > docs/floorplan.schema.json
+
+clean: ## Remove what was installed and made
+	rm -rf $(VENV) out build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.* htmlcov
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@[ -n "$(PYTHON)" ] || { echo "Python 3.11 or later is needed, with venv; name it with PYTHON=..." >&2; exit 1; }
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { rm -rf $(VENV); $(PYTHON) -m venv $(VENV); }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@

@@ -178,13 +178,13 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 def _write_overlays(task: Task, floorplan: Floorplan, pictures: dict[int, bytes]) -> None:
-    from cli.overlay import draw_rooms
+    from detection.overlay import overlay_png
 
     assert task.out is not None  # noqa: S101 - narrows the type; the command line was checked
     for page in floorplan.pages:
         if page.page in pictures:
             part = "" if len(floorplan.pages) == 1 else f".page{page.page}"
-            write_whole(task.out / f"{task.stem}{part}.overlay.png", draw_rooms(pictures[page.page], page))
+            write_whole(task.out / f"{task.stem}{part}.overlay.png", overlay_png(pictures[page.page], page))
 
 
 def _debug_writer(folder: Path) -> Callable[[str, Any], None]:
