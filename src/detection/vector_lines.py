@@ -21,6 +21,7 @@ _SAME_DIRECTION_DEG: Final = 0.8
 _LEAST_SHARE: Final = 0.004  # of all length drawn, that a direction must have to be searched for walls
 _TURN_DEG: Final = (0.8, 50.0)
 _LEAST_ARC_DEG: Final = 35.0
+_LEAST_HATCH: Final = 8
 
 Flags = NDArray[np.bool_]
 Indices = NDArray[np.int64]
@@ -48,6 +49,10 @@ class Family:
     def axes(self) -> tuple[FloatArray, FloatArray]:
         """The unit vectors along and across."""
         return axes_of(self.angle_deg)
+
+    def only(self, which: Flags | Indices) -> Family:
+        """Some of the lines."""
+        return Family(self.angle_deg, self.offset[which], self.start[which], self.end[which], self.style[which])
 
     def segments(self, which: Flags | Indices | None = None) -> FloatArray:
         """float64 (n, 4): the lines, or some of them, on the page."""
@@ -183,6 +188,26 @@ def find_families(xy: FloatArray, style: Indices, same_line: float) -> list[Fami
     return families
 
 
+def hatch_lines(family: Family, most: float) -> Flags:
+    """bool (n,): the lines whose style repeats in this direction at one regular distance of at most `most`."""
+    out = np.zeros(len(family.offset), bool)
+    for style in np.unique(family.style):
+        mine = np.flatnonzero(family.style == style)
+        if len(mine) < _LEAST_HATCH:
+            continue
+        rows = family.offset[mine]
+        gaps = np.diff(rows)
+        gaps = gaps[gaps > 0.02 * most]
+        if len(gaps) < _LEAST_HATCH:
+            continue
+        period = float(np.median(gaps))
+        times = gaps / period
+        regular = np.abs(times - np.rint(times)) < 0.08 * np.maximum(times, 1)
+        if period <= most and (regular & (times > 0.5) & (times < 6)).mean() > 0.75:
+            out[mine] = True
+    return out
+
+
 def _merged(angle_deg: float, xy: FloatArray, style: Indices, same_line: float) -> Family:
     along, across = axes_of(angle_deg)
     ends = np.stack([xy[:, :2] @ along, xy[:, 2:] @ along])
@@ -207,4 +232,4 @@ def _merged(angle_deg: float, xy: FloatArray, style: Indices, same_line: float) 
     last = np.append(first[1:], len(order)) - 1
     out = Family(angle_deg, where, start[first], np.maximum.reduceat(end, first), style[longest[last]])
     by_offset = np.argsort(out.offset, kind="stable")
-    return Family(angle_deg, *(a[by_offset] for a in (out.offset, out.start, out.end, out.style)))
+    return out.only(by_offset)

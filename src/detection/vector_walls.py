@@ -54,7 +54,12 @@ class Bands:
         """Some of the strips."""
         return Bands(
             self.angle_deg,
-            *(a[which] for a in (self.low, self.high, self.start, self.end, self.pair, self.style)),
+            self.low[which],
+            self.high[which],
+            self.start[which],
+            self.end[which],
+            self.pair[which],
+            self.style[which],
         )
 
     def corners(self) -> FloatArray:

@@ -1,0 +1,208 @@
+"""The search for rooms on drawn PDF pages: walls from the page's own lines and fills."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from detection.morphology import Mask, components
+from detection.pdf import Paths, Word
+from detection.regions import Closure, Debug, FloatArray, Region, Regions
+from detection.settings import Settings
+from detection.vector_canvas import Canvas, paint_fills, solid_walls
+from detection.vector_lines import Family, axes_of, find_arcs, find_families, hatch_lines, styles_of
+from detection.vector_openings import Doors, Opening, OpeningSearch, find_doors
+from detection.vector_rooms import find_areas, room_words
+from detection.vector_walls import Bands, find_bands, stack_depths, usual_depth
+
+_WALL_PX: Final = 7.0
+
+
+class DrawnPage(Protocol):
+    """What the search needs of a page."""
+
+    @property
+    def width(self) -> float:
+        """The width in points."""
+
+    @property
+    def height(self) -> float:
+        """The height in points."""
+
+    @property
+    def words(self) -> list[Word]:
+        """The words of the text layer."""
+
+    @property
+    def paths(self) -> Paths | None:
+        """What the page draws."""
+
+
+def find_regions(page: DrawnPage, settings: Settings, debug: Debug | None = None) -> Regions | None:
+    """The rooms of a drawn page, in points; None where its lines enclose none, so that its picture has to do."""
+    paths = page.paths
+    if paths is None or len(paths.xy) < 8:
+        return None
+    side = max(page.width, page.height)
+    same_line = 1e-4 * side
+    style, _pens = styles_of(paths)
+    arcs, curved = find_arcs(paths.xy)
+    straight = ~curved & ~paths.from_curve & ~paths.dashed[paths.path]
+    doors = find_doors(arcs, paths.xy[straight], 0.002 * side, 0.08 * side)
+    families = find_families(paths.xy[straight], style[paths.path[straight]], same_line)
+    door_guess = doors.width or 0.02 * side
+    families = [f.only(~hatch_lines(f, 0.8 * door_guess)) for f in families]
+    least, most = (0.05 * doors.width, 0.65 * doors.width) if doors.width else (4e-4 * side, 0.035 * side)
+    rows = [find_bands(f, least, 1.2 * most, same_line) for f in families]
+    stacks = [stack_depths(b) for b in rows]
+    hollow = usual_depth(
+        np.concatenate([b.depth[s == 0] for b, s in zip(rows, stacks, strict=True)]),
+        np.concatenate([b.length[s == 0] for b, s in zip(rows, stacks, strict=True)]),
+        least,
+        most,
+    )
+    scale = min(settings.max_side_px / side, max(_WALL_PX / max(hollow, least), 1000 / side))
+    canvas = Canvas.of(page.width, page.height, scale)
+    fills = paint_fills(paths, canvas)
+    solid, wall_paints, solid_px = solid_walls(fills, least * scale, most * scale)
+    wall = solid_px / scale if solid_px else hollow
+    if not wall:
+        return None
+    door = doors.width or 6 * wall
+    drawing = _Drawing(page, paths, style[paths.path], canvas, families, doors, door, wall, same_line, debug)
+    bands = _wall_bands(drawing, rows, stacks, solid, wall_paints)
+    return _rooms(drawing, bands, solid, bool(solid_px))
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawing:
+    page: DrawnPage
+    paths: Paths
+    style: NDArray[np.int64]
+    canvas: Canvas
+    families: list[Family]
+    doors: Doors
+    door: float
+    wall: float
+    same_line: float
+    debug: Debug | None
+
+
+def _wall_bands(
+    drawing: _Drawing, rows: list[Bands], stacks: list[FloatArray], solid: Mask, wall_paints: NDArray[np.bool_]
+) -> list[Bands]:
+    """The strips that are walls: filled ones, and hollow ones unless the plan fills its walls."""
+    wall, canvas, paths = drawing.wall, drawing.canvas, drawing.paths
+    out = []
+    wall_style = np.zeros(int(drawing.style.max()) + 1, bool)
+    if wall_paints.any():
+        of_wall = paths.filled & _has_paint(paths, canvas, solid)
+        wall_style[np.unique(drawing.style[np.isin(paths.path, np.flatnonzero(of_wall))])] = True
+    has_solid = bool(solid.any())
+    words = np.array([w.centre for w in drawing.page.words]).reshape(-1, 2)
+    for bands, stack in zip(rows, stacks, strict=True):
+        along, across = axes_of(bands.angle_deg)
+        middle = ((bands.start + bands.end) / 2)[:, None] * along + ((bands.low + bands.high) / 2)[:, None] * across
+        filled = canvas.at(solid, middle) > 0
+        usual = (bands.depth >= 0.35 * wall) & (bands.depth <= 3 * wall)
+        usual &= (stack == 0) | (stack <= 2.5 * wall)
+        usual &= (bands.length >= 1.5 * bands.depth) | filled
+        if has_solid:
+            usual &= filled | wall_style[bands.style].all(axis=1)
+        usual &= ~_with_words(bands, words)
+        out.append(bands.only(usual | (filled & (bands.depth >= 0.35 * wall))))
+    return out
+
+
+def _has_paint(paths: Paths, canvas: Canvas, solid: Mask) -> NDArray[np.bool_]:
+    """bool (p,): the filled paths that lie on solid walls, by the middles of their first segments' inner sides."""
+    out = np.zeros(paths.path_count, bool)
+    first = np.searchsorted(paths.path, np.arange(paths.path_count))
+    first = np.minimum(first, len(paths.xy) - 1)
+    xy = paths.xy[first]
+    step = xy[:, 2:] - xy[:, :2]
+    normal = np.column_stack([-step[:, 1], step[:, 0]]) / np.maximum(np.hypot(step[:, 0], step[:, 1]), 1e-9)[:, None]
+    middle = (xy[:, :2] + xy[:, 2:]) / 2
+    for sign in (-1.0, 1.0):
+        out |= canvas.at(solid, middle + sign * 2.0 / canvas.scale * normal) > 0
+    return out
+
+
+def _with_words(bands: Bands, words: FloatArray) -> NDArray[np.bool_]:
+    out = np.zeros(len(bands.low), bool)
+    if not len(words) or not len(out):
+        return out
+    along, across = axes_of(bands.angle_deg)
+    t, o = words @ along, words @ across
+    for k in range(len(out)):
+        inside = (o > bands.low[k]) & (o < bands.high[k]) & (t > bands.start[k]) & (t < bands.end[k])
+        out[k] = bool(inside.any())
+    return out
+
+
+def _rooms(drawing: _Drawing, bands: list[Bands], solid: Mask, has_solid: bool) -> Regions | None:
+    canvas, wall, door = drawing.canvas, drawing.wall, drawing.door
+    walls = solid.copy()
+    faces = []
+    for family, some in zip(drawing.families, bands, strict=True):
+        canvas.fill(walls, some.corners())
+        used = np.unique(some.pair)
+        segments = family.segments(used)
+        faces.append(segments)
+        canvas.draw_lines(walls, segments)
+    search = OpeningSearch(canvas, walls, drawing.families, drawing.doors, door)
+    openings = [o for some in bands for o in search.run(some)]
+    closed = walls.copy()
+    used_openings = []
+    for opening in openings:
+        if opening.kind == "gap" and opening.length > 1.5 * door:
+            continue
+        canvas.fill(closed, opening.shape[None])
+        if opening.kind != "joint":
+            used_openings.append(opening)
+    closed = _without_specks(closed, max(6 * wall, 1.2 * door) * canvas.scale)
+    areas = find_areas(closed)
+    least = max(0.6 * wall, 0.2 * door) * canvas.scale
+    roomy = (areas.reach_px >= least) & (areas.area_px >= 6 * least**2) & ~areas.outside
+    roomy[0] = False
+    words = room_words(drawing.page.words)
+    named = np.zeros(len(roomy), np.int64)
+    if words:
+        at = canvas.at(areas.labels, np.array([w[:2] for w in words]))
+        np.add.at(named, at.astype(np.int64), 1)
+    roomy &= (named > 0) | (areas.reach_px >= 0.35 * door * canvas.scale)
+    numbers = np.cumsum(roomy) * roomy
+    labels = numbers[areas.labels].astype(np.int32)
+    regions = [Region(int(numbers[k]), 0.9 if named[k] == 1 else 0.6) for k in np.flatnonzero(roomy)]
+    if drawing.debug is not None:
+        drawing.debug("walls", (walls * 255).astype(np.uint8))
+        drawing.debug("closed", (closed * 255).astype(np.uint8))
+    if not regions:
+        return None
+    return Regions(
+        labels=labels,
+        units_per_px=1 / canvas.scale,
+        regions=regions,
+        closures=[_closure(o, canvas.scale) for o in used_openings],
+        wall_px=wall * canvas.scale,
+        faces=np.vstack([np.zeros((0, 4)), *faces]),
+    )
+
+
+def _closure(opening: Opening, scale: float) -> Closure:
+    (x0, y0), (x1, y1) = (opening.line * scale).tolist()
+    kind = "gap" if opening.kind == "joint" else opening.kind
+    return Closure(kind, ((x0, y0), (x1, y1)), opening.confidence)
+
+
+def _without_specks(mask: Mask, least_px: float) -> Mask:
+    """The mask without what is small on its own: furniture, symbols, letters."""
+    labels, stats = components(mask)
+    keep = stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max(axis=1) >= least_px
+    keep[0] = False
+    out: Mask = keep[labels].astype(np.uint8)
+    return out

@@ -1,0 +1,139 @@
+"""The working picture of a drawn page: page units to pixels, strips, lines and fills drawn as masks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from detection.morphology import Mask, components
+from detection.pdf import Paths
+from detection.regions import FloatArray, LabelImage
+
+_SHIFT: Final = 4
+_WHITE: Final = 246
+_MAX_FILLS: Final = 120_000
+
+
+@dataclass(frozen=True, slots=True)
+class Canvas:
+    """A picture of `height_px` by `width_px` at `scale` pixels a page unit."""
+
+    width_px: int
+    height_px: int
+    scale: float
+
+    @classmethod
+    def of(cls, width: float, height: float, scale: float) -> Canvas:
+        """The canvas for a page of that size in page units."""
+        return cls(max(1, round(width * scale)), max(1, round(height * scale)), scale)
+
+    def blank(self) -> Mask:
+        """A mask of zeros."""
+        return np.zeros((self.height_px, self.width_px), np.uint8)
+
+    def points(self, xy: FloatArray) -> NDArray[np.int32]:
+        """Points in page units as OpenCV's fixed-point pixels, kept near the picture."""
+        limit = 4.0 * max(self.width_px, self.height_px)
+        # A pixel's centre is at whole numbers for OpenCV, half a pixel from its corner.
+        return np.rint((np.clip(xy * self.scale, -limit, limit) - 0.5) * (1 << _SHIFT)).astype(np.int32)
+
+    def draw_lines(self, target: Mask, segments: FloatArray, width_px: int = 1, value: int = 1) -> None:
+        """Draws segments (n, 4) in page units."""
+        if len(segments):
+            lines = list(self.points(segments.reshape(-1, 2, 2)))
+            cv2.polylines(target, lines, False, (value,), max(1, width_px), cv2.LINE_8, _SHIFT)
+
+    def fill(self, target: Mask, shapes: FloatArray, value: int = 1) -> None:
+        """Fills quadrilaterals (n, 4, 2) in page units."""
+        for shape in self.points(shapes):
+            cv2.fillConvexPoly(target, shape, (value,), cv2.LINE_8, _SHIFT)
+
+    def at(self, mask: Mask | LabelImage, xy: FloatArray) -> NDArray[np.int64]:
+        """The mask's values (n,) at points (n, 2) in page units; 0 outside."""
+        column = np.floor(xy[:, 0] * self.scale).astype(np.int64)
+        row = np.floor(xy[:, 1] * self.scale).astype(np.int64)
+        inside = (column >= 0) & (row >= 0) & (column < self.width_px) & (row < self.height_px)
+        out = np.zeros(len(xy), np.int64)
+        out[inside] = mask[row[inside], column[inside]]
+        return out
+
+
+@dataclass(frozen=True, slots=True)
+class Fills:
+    """What is painted where, the last paint on top.
+
+    Attributes:
+        paint: uint8 (h, w), 0 is paper, else a colour's number.
+        colours: uint8 (k, 3), the colour of number 1, 2, … k.
+    """
+
+    paint: Mask
+    colours: NDArray[np.uint8]
+
+
+def paint_fills(paths: Paths, canvas: Canvas) -> Fills:
+    """The page's fills, painted in drawing order; whites uncover the paper; of the 250 commonest colours."""
+    paint = canvas.blank()
+    rgb = paths.fill_rgba[:, :3]
+    chosen = np.flatnonzero(paths.filled & (paths.fill_rgba[:, 3] > 25))
+    if not len(chosen) or len(chosen) > _MAX_FILLS:
+        return Fills(paint, np.zeros((0, 3), np.uint8))
+    colours, number = np.unique(rgb[chosen], axis=0, return_inverse=True)
+    number = number.ravel()
+    common = np.argsort(-np.bincount(number), kind="stable")[:250]
+    rank = np.zeros(len(colours), np.int64)
+    rank[common] = np.arange(1, len(common) + 1)
+    rank[(colours.min(axis=1) >= _WHITE)] = 0
+    bounds = np.searchsorted(paths.path, [chosen, chosen + 1])
+    for index in range(len(chosen)):
+        first, last = int(bounds[0, index]), int(bounds[1, index])
+        if last - first < 3:
+            continue
+        xy = paths.xy[first:last]
+        span = (np.ptp(xy[:, [0, 2]]), np.ptp(xy[:, [1, 3]]))
+        if max(span) * canvas.scale < 1.5:
+            continue
+        cuts = np.flatnonzero(np.diff(paths.subpath[first:last])) + 1
+        rings = [canvas.points(part[:, :2]) for part in np.split(xy, cuts) if len(part) >= 3]
+        if rings:
+            cv2.fillPoly(paint, rings, (int(rank[number[index]]),), cv2.LINE_8, _SHIFT)
+    return Fills(paint, colours[common])
+
+
+def solid_walls(fills: Fills, least_px: float, most_px: float) -> tuple[Mask, NDArray[np.bool_], float]:
+    """The fills that are walls: colours whose areas are mostly long and no thicker than `most_px`.
+
+    Returns:
+        The mask, which colours (k,) it holds, and the walls' typical thickness in pixels (0 without any).
+    """
+    mask = np.zeros_like(fills.paint)
+    chosen = np.zeros(len(fills.colours), bool)
+    depths: list[tuple[float, float]] = []
+    for number in np.flatnonzero(np.bincount(fills.paint.ravel(), minlength=256)[1:256]) + 1:
+        one = (fills.paint == number).astype(np.uint8)
+        labels, stats = components(one)
+        area = stats[1:, cv2.CC_STAT_AREA].astype(np.float64)
+        if not len(area):
+            continue
+        edge = one - cv2.erode(one, np.ones((3, 3), np.uint8), borderValue=0)
+        outline = np.maximum(1.0, np.bincount(labels.ravel(), edge.ravel(), minlength=len(stats))[1:])
+        depth = 2 * area / outline
+        side = stats[1:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max(axis=1)
+        long = (side >= 4 * depth) & (side >= 4 * least_px)
+        thin = (depth <= most_px) & (depth >= least_px)
+        walls = area[long & thin].sum()
+        if walls < 0.5 * area[side >= 2 * least_px].sum() or walls < 8 * least_px**2:
+            continue
+        chosen[number - 1] = True
+        keep = np.concatenate([[False], depth >= 0.5 * least_px])
+        mask |= keep[labels].astype(np.uint8)
+        depths += list(zip(depth[long & thin].tolist(), side[long & thin].tolist(), strict=True))
+    if not depths:
+        return mask, chosen, 0.0
+    table = np.array(sorted(depths))
+    middle = np.searchsorted(np.cumsum(table[:, 1]), table[:, 1].sum() / 2)
+    return mask, chosen, float(table[min(middle, len(table) - 1), 0])

@@ -1,0 +1,80 @@
+"""From walls and closures to rooms on a drawn page: closed areas, judged by their width, labels and place."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from detection.morphology import Mask, components, distances
+from detection.pdf import Word
+from detection.regions import FloatArray, LabelImage
+
+_NAME: Final = re.compile(r"[^\W\d_]{2,}")
+_NUMBER: Final = re.compile(r"^[A-Z]{0,2}\.?\d[\d.\-/]*[A-Z]{0,2}$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Areas:
+    """The connected areas of what is not wall.
+
+    Attributes:
+        labels: int32 (h, w), 0 is wall.
+        area_px: int64 (k,), by label.
+        reach_px: float64 (k,), the radius of the largest circle inside.
+        outside: bool (k,), whether the area reaches the page's edge or surrounds the plan.
+    """
+
+    labels: LabelImage
+    area_px: NDArray[np.int64]
+    reach_px: FloatArray
+    outside: NDArray[np.bool_]
+
+
+def find_areas(barrier: Mask) -> Areas:
+    """The 4-connected areas between barriers (uint8 h x w)."""
+    free = (barrier == 0).astype(np.uint8)
+    labels, stats = components(free, connectivity=4)
+    reach = distances(free)
+    widest = np.zeros(len(stats))
+    np.maximum.at(widest, labels.ravel(), reach.ravel())
+    outside = np.zeros(len(stats), bool)
+    edge = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    outside[np.unique(edge)] = True
+    outside[0] = False
+    return Areas(labels, stats[:, cv2.CC_STAT_AREA].astype(np.int64), widest, outside)
+
+
+def room_words(words: list[Word]) -> list[tuple[float, float, str]]:
+    """The places of words that may name a room: names where there are any, else numbers, one entry a block."""
+    names = [w for w in words if _NAME.search(w.text)]
+    numbers = [w for w in words if _NUMBER.match(w.text) and not _NAME.search(w.text)]
+    chosen = numbers if len(numbers) > 2 * len(names) else names
+    blocks: list[list[Word]] = []
+    for word in chosen:
+        for block in blocks:
+            if any(_together(word, other) for other in block):
+                block.append(word)
+                break
+        else:
+            blocks.append([word])
+    out = []
+    for block in blocks:
+        boxes = np.array([w.box for w in block])
+        middle = (boxes[:, :2].min(axis=0) + boxes[:, 2:].max(axis=0)) / 2
+        out.append((float(middle[0]), float(middle[1]), " ".join(w.text for w in block)))
+    return out
+
+
+def _together(one: Word, other: Word) -> bool:
+    """Whether two words belong to one label: names on a line or on lines below each other."""
+    if _NUMBER.match(one.text) and _NUMBER.match(other.text):
+        return False
+    size = max(one.size_pt, other.size_pt, 1e-6)
+    gap_x = max(one.box[0], other.box[0]) - min(one.box[2], other.box[2])
+    gap_y = max(one.box[1], other.box[1]) - min(one.box[3], other.box[3])
+    return gap_x < 0.7 * size and gap_y < 0.9 * size
