@@ -10,7 +10,7 @@ import numpy as np
 
 from detection.morphology import Mask, box, components, dilated, resized
 from detection.openings import Gap, door_reach, fill_gap, find_caps, find_gaps, find_windows
-from detection.regions import ByteImage, Closure, Debug, FloatArray, LabelImage, Regions
+from detection.regions import ByteImage, Closure, Debug, FloatArray, LabelImage, Region, Regions
 from detection.rooms import RoomLimits, find_rooms
 from detection.settings import Settings
 from detection.walls import Walls, find_walls
@@ -18,6 +18,7 @@ from detection.walls import Walls, find_walls
 _WORKING_SIDE_PX: Final = 1400  # walls of a dwelling are 6 to 20 px thick at this size
 _MAX_ENLARGEMENT: Final = 3.0
 _MARGIN: Final = 0.07
+_WELL_COVERED: Final = 0.15  # with more of the drawing in rooms, no second reading is tried
 _LEANING_DEG: Final = 1.5  # a scan's small skew does no harm, and turning blurs
 
 
@@ -25,11 +26,45 @@ def find_regions(image: ByteImage, settings: Settings, debug: Debug | None = Non
     """The rooms of a picture (uint8 h x w x 3 BGR, or h x w grey), in its own pixels as page units."""
     grey, scale, margin = _working_image(image, settings)
     turn = Turn.upright(grey)
-    walls = find_walls(turn.forth(grey))
-    if walls is None:
+    readings = find_walls(turn.forth(grey))
+    if not readings:
         return _nothing(image, "Nothing is drawn on this page.")
-    if not walls.walls.any():
+    finds = [_search(readings[0])]
+    if len(readings) > 1 and finds[0].coverage < _WELL_COVERED:
+        finds.append(_search(readings[1]))
+    best = max(finds, key=lambda find: find.coverage)
+    if debug is not None:
+        _draw_steps(debug, turn.forth(grey), best)
+    if not best.walls.walls.any():
         return _nothing(image, "No walls were found on this page.")
+    return Regions(
+        labels=np.ascontiguousarray(turn.back(best.labels)[margin:-margin, margin:-margin]),
+        units_per_px=1 / scale,
+        regions=best.regions,
+        closures=[_on_page(gap, turn, margin) for gap in best.used],
+        wall_px=best.walls.strokes.wall_px,
+        message=None if best.regions else "Walls were found, but no closed room among them.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Find:
+    """What one reading of the picture's walls leads to."""
+
+    walls: Walls
+    windows: Mask
+    gaps: list[Gap]
+    used: list[Gap]
+    labels: LabelImage
+    regions: list[Region]
+
+    @property
+    def coverage(self) -> float:
+        """The rooms' area as a share of the square over the drawing's longer side."""
+        return float((self.labels > 0).sum()) / self.walls.strokes.extent_px**2
+
+
+def _search(walls: Walls) -> _Find:
     windows, barrier = _with_windows(walls)
     gaps, door_px = _gaps(walls, windows)
     used = [gap for gap in gaps if gap.depth_px <= door_px or gap.is_window]
@@ -37,17 +72,7 @@ def find_regions(image: ByteImage, settings: Settings, debug: Debug | None = Non
     for gap in used:
         fill_gap(closed, gap)
     limits = RoomLimits(max(4.0, 0.011 * walls.strokes.extent_px), door_px)
-    labels, regions = find_rooms(closed, limits)
-    if debug is not None:
-        _draw_steps(debug, turn.forth(grey), walls, windows, gaps, used, labels)
-    return Regions(
-        labels=np.ascontiguousarray(turn.back(labels)[margin:-margin, margin:-margin]),
-        units_per_px=1 / scale,
-        regions=regions,
-        closures=[_on_page(gap, turn, margin) for gap in used],
-        wall_px=walls.strokes.wall_px,
-        message=None if regions else "Walls were found, but no closed room among them.",
-    )
+    return _Find(walls, windows, gaps, used, *find_rooms(closed, limits))
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,21 +181,19 @@ def _on_page(gap: Gap, turn: Turn, margin: int) -> Closure:
     return replace(closure, line_px=((x0 - margin, y0 - margin), (x1 - margin, y1 - margin)))
 
 
-def _draw_steps(
-    debug: Debug, grey: ByteImage, walls: Walls, windows: Mask, gaps: list[Gap], used: list[Gap], labels: LabelImage
-) -> None:
+def _draw_steps(debug: Debug, grey: ByteImage, find: _Find) -> None:
     base = np.repeat(grey[..., None], 3, axis=2)
-    debug("ink", np.where(walls.faint > 0, 0, 255).astype(np.uint8))
+    debug("ink", np.where(find.walls.faint > 0, 0, 255).astype(np.uint8))
     seen = base.copy()
-    seen[walls.walls > 0] = (0, 0, 200)
-    seen[walls.pillars > 0] = (0, 140, 255)
+    seen[find.walls.walls > 0] = (0, 0, 200)
+    seen[find.walls.pillars > 0] = (0, 140, 255)
     debug("walls", seen)
-    seen[windows > 0] = (200, 0, 200)
-    for gap in gaps:
-        strip = np.zeros_like(windows)
+    seen[find.windows > 0] = (200, 0, 200)
+    for gap in find.gaps:
+        strip = np.zeros_like(find.windows)
         fill_gap(strip, gap)
-        seen[strip > 0] = (0, 180, 0) if any(gap is u for u in used) else (255, 210, 170)
+        seen[strip > 0] = (0, 180, 0) if any(gap is used for used in find.used) else (255, 210, 170)
     debug("openings", seen)
-    shades = np.random.default_rng(0).integers(60, 255, (int(labels.max()) + 1, 3), dtype=np.uint8)
+    shades = np.random.default_rng(0).integers(60, 255, (int(find.labels.max()) + 1, 3), dtype=np.uint8)
     shades[0] = 255
-    debug("rooms", (0.4 * base + 0.6 * shades[labels]).astype(np.uint8))
+    debug("rooms", (0.4 * base + 0.6 * shades[find.labels]).astype(np.uint8))

@@ -7,7 +7,7 @@ thickness at a pixel is the shorter of the horizontal and the vertical run of in
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, cast
 
 import cv2
@@ -102,19 +102,29 @@ def _drawn_lengths(thickness: NDArray[np.int32], length: NDArray[np.int32], at_l
     return np.convolve(per_width, [0.25, 0.5, 0.25], "same")
 
 
-def find_walls(grey: ByteImage) -> Walls | None:
-    """The walls of a picture (uint8 h x w), or None where nothing is drawn."""
+def find_walls(grey: ByteImage) -> list[Walls]:
+    """The readings of a picture (uint8 h x w), the likelier first; none where nothing is drawn.
+
+    Where strokes of two thicknesses are seen, the thicker ones are probably walls; but a pen may also be uneven, and
+    the walls hollow.
+    """
     ink, faint = ink_masks(grey)
     strokes = measure_strokes(ink)
     if strokes is None:
-        return None
-    drawn = ink.astype(np.uint8)
+        return []
+    readings = [strokes]
+    if strokes.wall_from_px is not None:
+        readings.append(replace(strokes, wall_from_px=None, wall_px=max(6, int(0.014 * strokes.extent_px))))
+    return [_read(ink.astype(np.uint8), faint.astype(np.uint8), reading) for reading in readings]
+
+
+def _read(drawn: Mask, faint: Mask, strokes: Strokes) -> Walls:
     if strokes.wall_from_px is None:
         raw = _hollow_walls(drawn, int(0.028 * strokes.extent_px), int(0.035 * strokes.extent_px))
     else:
         raw = opened(drawn, box(strokes.wall_from_px, strokes.wall_from_px))
     walls = _long_pieces(raw, strokes.wall_px)
-    return Walls(walls, _solid_pieces(raw & (1 - walls), strokes.wall_px), faint.astype(np.uint8), strokes)
+    return Walls(walls, _solid_pieces(raw & (1 - walls), strokes.wall_px), faint, strokes)
 
 
 def _hollow_walls(drawn: Mask, max_px: int, length_px: int) -> Mask:
