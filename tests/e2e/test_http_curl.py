@@ -4,33 +4,18 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.conftest import MakeApp
 from tests.servers import serving
-from tests.unit.services.plans import MODEL_VERSION, Engine, png
+from tests.unit.services.plans import png
 
 from api.auth import parse_tokens
-from services.detection_service import DetectionService
-from storage.base import Storage
-from worker.consumer import consume
 
 Curl = Callable[..., tuple[int, dict[str, Any]]]
-
-
-@pytest.fixture
-def worker(storage: Storage) -> Iterator[None]:
-    stop = threading.Event()
-    service = DetectionService(storage, Engine(pages=2), model_version=MODEL_VERSION)
-    thread = threading.Thread(target=consume, args=(storage, service, stop), daemon=True)
-    thread.start()
-    yield
-    stop.set()
-    thread.join(20)
 
 
 @pytest.fixture
