@@ -14,8 +14,8 @@ from detection.pdf import Paths, Word
 from detection.regions import Closure, Debug, FloatArray, Region, Regions
 from detection.settings import Settings
 from detection.vector_canvas import Canvas, paint_fills, solid_walls
-from detection.vector_lines import Family, axes_of, find_arcs, find_families, hatch_lines, styles_of
-from detection.vector_openings import Doors, Opening, OpeningSearch, find_doors
+from detection.vector_lines import Family, axes_of, find_arcs, find_families, hatch_lines, simplified, styles_of
+from detection.vector_openings import Doors, Opening, OpeningSearch, door_openings, find_doors
 from detection.vector_rooms import find_areas, room_words
 from detection.vector_walls import Bands, find_bands, stack_depths, usual_depth
 
@@ -49,11 +49,13 @@ def find_regions(page: DrawnPage, settings: Settings, debug: Debug | None = None
         return None
     side = max(page.width, page.height)
     same_line = 1e-4 * side
-    style, _pens = styles_of(paths)
-    arcs, curved = find_arcs(paths.xy)
-    straight = ~curved & ~paths.from_curve & ~paths.dashed[paths.path]
-    doors = find_doors(arcs, paths.xy[straight], 0.002 * side, 0.08 * side)
-    families = find_families(paths.xy[straight], style[paths.path[straight]], same_line)
+    style = styles_of(paths)[0][paths.path]
+    xy, source = simplified(paths.xy, style, 1.2 * same_line)
+    style = style[source]
+    arcs, curved = find_arcs(xy)
+    straight = ~curved & ~paths.dashed[paths.path[source]]
+    doors = find_doors(arcs, xy[straight], 0.002 * side, 0.08 * side)
+    families = find_families(xy[straight], style[straight], same_line)
     door_guess = doors.width or 0.02 * side
     families = [f.only(~hatch_lines(f, 0.8 * door_guess)) for f in families]
     least, most = (0.05 * doors.width, 0.65 * doors.width) if doors.width else (4e-4 * side, 0.035 * side)
@@ -73,7 +75,7 @@ def find_regions(page: DrawnPage, settings: Settings, debug: Debug | None = None
     if not wall:
         return None
     door = doors.width or 6 * wall
-    drawing = _Drawing(page, paths, style[paths.path], canvas, families, doors, door, wall, same_line, debug)
+    drawing = _Drawing(page, paths, styles_of(paths)[0][paths.path], canvas, families, doors, door, wall, same_line, debug)
     bands = _wall_bands(drawing, rows, stacks, solid, wall_paints)
     return _rooms(drawing, bands, solid, bool(solid_px))
 
@@ -156,6 +158,7 @@ def _rooms(drawing: _Drawing, bands: list[Bands], solid: Mask, has_solid: bool) 
         canvas.draw_lines(walls, segments)
     search = OpeningSearch(canvas, walls, drawing.families, drawing.doors, door)
     openings = [o for some in bands for o in search.run(some)]
+    openings += door_openings(drawing.doors, canvas, walls, 0.5 * wall)
     closed = walls.copy()
     used_openings = []
     for opening in openings:

@@ -7,9 +7,11 @@ start and an end along it. A *style* is one pen (colour and width) or the edge o
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -96,48 +98,94 @@ def styles_of(paths: Paths) -> tuple[Indices, FloatArray]:
     return style.ravel().astype(np.int64), kinds[:, 3] / 100
 
 
-def find_arcs(xy: FloatArray) -> tuple[Arcs, Flags]:
-    """The arcs among segments (n, 4) in drawing order, and which of the segments belong to a curve."""
-    nothing = Arcs(np.zeros((0, 2)), np.zeros(0), np.zeros((0, 2, 2)), np.zeros(0))
-    if len(xy) < 4:
-        return nothing, np.zeros(len(xy), bool)
-    step = xy[:, 2:] - xy[:, :2]
-    length = np.hypot(step[:, 0], step[:, 1])
-    angle = np.degrees(np.arctan2(step[:, 1], step[:, 0]))
-    turn = (np.diff(angle) + 180) % 360 - 180
-    joined = np.abs(xy[1:, :2] - xy[:-1, 2:]).max(axis=1) <= 0.05 * np.minimum(length[1:], length[:-1]) + 1e-3
-    ratio = length[1:] / np.maximum(length[:-1], 1e-9)
-    bends = joined & (np.abs(turn) > _TURN_DEG[0]) & (np.abs(turn) < _TURN_DEG[1]) & (ratio > 0.3) & (ratio < 3.4)
-    same = np.ones(len(bends), bool)
-    same[1:] = (np.sign(turn[1:]) == np.sign(turn[:-1])) & bends[:-1]
-    begins = np.flatnonzero(bends & ~(same & np.roll(bends, 1)))
-    breaks = np.flatnonzero(~bends)
-    next_break = np.append(breaks, len(bends))[np.searchsorted(breaks, begins)]
-    ends = np.minimum(next_break, np.append(begins[1:], len(bends) + 1))
-    curved = np.zeros(len(xy), bool)
-    found = []
-    for first, last in zip(begins.tolist(), ends.tolist(), strict=True):  # segments first..last
-        if last - first < 3:
+def simplified(xy: FloatArray, style: Indices, tolerance: float) -> tuple[FloatArray, Indices]:
+    """Segments in drawing order with needless points of joined runs left out, and each one's source segment.
+
+    Drawings often come with curves and even lines cut into crumbs on a coarse grid, whose directions mean nothing.
+    """
+    if len(xy) < 2:
+        return xy, np.arange(len(xy))
+    joined = (np.abs(xy[1:, :2] - xy[:-1, 2:]).max(axis=1) <= 1e-3) & (style[1:] == style[:-1])
+    first = np.flatnonzero(np.concatenate([[True], ~joined]))
+    last = np.append(first[1:], len(xy))
+    keep = np.ones(len(xy), bool)
+    out = xy.copy()
+    for a, b in zip(first.tolist(), last.tolist(), strict=True):
+        if b - a < 4:
             continue
+        points = np.vstack([xy[a:b, :2], xy[b - 1 : b, 2:]])
+        kept = _kept(points, tolerance)
+        keep[a:b] = False
+        keep[a + kept[:-1]] = True
+        out[a + kept[:-1], 2:] = points[kept[1:]]
+    source = np.flatnonzero(keep)
+    return out[source], source
+
+
+def _kept(points: FloatArray, tolerance: float) -> Indices:
+    """The indices of the points that a line within `tolerance` of all needs, first and last included."""
+    base = points.min(axis=0)
+    local = (points - base).astype(np.float32)
+    shut = bool(np.abs(local[0] - local[-1]).max() <= tolerance)
+    if shut:  # an end that meets the start hides the shape: cut where the run is furthest from there
+        far = int(np.argmax(((local - local[0]) ** 2).sum(axis=1)))
+        halves = [_kept(points[: far + 1], tolerance), _kept(points[far:], tolerance)] if 0 < far < len(local) - 1 else []
+        return np.concatenate([halves[0], halves[1][1:] + far]) if halves else np.array([0, len(local) - 1])
+    corners = cv2.approxPolyDP(local, tolerance, False).reshape(-1, 2)
+    found, at = [0], 0
+    for x, y in corners[1:-1].tolist():
+        while at < len(local) - 1 and (local[at, 0] != x or local[at, 1] != y):
+            at += 1
+        if found[-1] < at < len(local) - 1:
+            found.append(at)
+    return np.array([*found, len(local) - 1], np.int64)
+
+
+def find_arcs(xy: FloatArray) -> tuple[Arcs, Flags]:
+    """The arcs among simplified segments (n, 4) in drawing order, and which of the segments belong to a curve."""
+    nothing = Arcs(np.zeros((0, 2)), np.zeros(0), np.zeros((0, 2, 2)), np.zeros(0))
+    curved = np.zeros(len(xy), bool)
+    if len(xy) < 3:
+        return nothing, curved
+    found = []
+    for first, last, sweep in _bent_runs(xy):
         curved[first : last + 1] = True
-        sweep = float(np.abs(turn[first:last]).sum()) * (last - first + 1) / (last - first)
         if sweep < _LEAST_ARC_DEG or last - first > 400:
             continue
-        points = np.vstack([xy[first : last + 1, :2], xy[last, 2:]])
+        points = np.vstack([xy[first : last + 1, :2], xy[last : last + 1, 2:]])
         circle = _circle(points)
         if circle is not None:
             found.append((*circle, points[0], points[-1], sweep))
     if not found:
         return nothing, curved
-    return (
-        Arcs(
-            np.array([f[0] for f in found]),
-            np.array([f[1] for f in found]),
-            np.array([[f[2], f[3]] for f in found]),
-            np.array([f[4] for f in found]),
-        ),
-        curved,
+    arcs = Arcs(
+        np.array([f[0] for f in found]),
+        np.array([f[1] for f in found]),
+        np.array([[f[2], f[3]] for f in found]),
+        np.array([f[4] for f in found]),
     )
+    return arcs, curved
+
+
+def _bent_runs(xy: FloatArray) -> Iterator[tuple[int, int, float]]:
+    """Runs first..last of at least three joined segments that turn one way by like steps, and the angle swept."""
+    step = xy[:, 2:] - xy[:, :2]
+    length = np.hypot(step[:, 0], step[:, 1])
+    angle = np.degrees(np.arctan2(step[:, 1], step[:, 0]))
+    turn = (np.diff(angle) + 180) % 360 - 180
+    joined = np.abs(xy[1:, :2] - xy[:-1, 2:]).max(axis=1) <= 1e-3
+    ratio = length[1:] / np.maximum(length[:-1], 1e-9)
+    bends = joined & (np.abs(turn) > _TURN_DEG[0]) & (np.abs(turn) < _TURN_DEG[1]) & (ratio > 0.2) & (ratio < 5)
+    begins = np.zeros(len(bends), bool)
+    begins[0] = bends[0]
+    begins[1:] = bends[1:] & (~bends[:-1] | (np.sign(turn[1:]) != np.sign(turn[:-1])))
+    starts = np.flatnonzero(begins)
+    breaks = np.append(np.flatnonzero(~bends), len(bends))
+    ends = np.minimum(breaks[np.searchsorted(breaks, starts)], np.append(starts[1:], len(bends)))
+    for first, last in zip(starts.tolist(), ends.tolist(), strict=True):
+        if last - first >= 2:
+            sweep = float(np.abs(turn[first:last]).sum()) * (last - first + 1) / (last - first)
+            yield first, last, sweep
 
 
 def _circle(points: FloatArray) -> tuple[FloatArray, float] | None:

@@ -14,7 +14,7 @@ import numpy as np
 from detection.morphology import Mask
 from detection.regions import FloatArray
 from detection.vector_canvas import Canvas
-from detection.vector_lines import Arcs, Family, axes_of
+from detection.vector_lines import Arcs, Family, Flags, axes_of
 from detection.vector_walls import Bands
 
 _QUARTER_DEG: Final = (55.0, 125.0)
@@ -25,11 +25,13 @@ Kind = Literal["door", "window", "gap", "joint"]
 
 @dataclass(frozen=True, slots=True)
 class Doors:
-    """Door arcs: float64 (k, 2) hinges, (k, 2) where the shut door ends, (k,) their widths; width is the usual one."""
+    """Door arcs: float64 (k, 2) hinges, (k, 2) where the shut door ends, (k,) their widths; width is the usual one,
+    has_leaf bool (k,)."""
 
     hinge: FloatArray
     latch: FloatArray
     radius: FloatArray
+    has_leaf: Flags
     width: float
 
 
@@ -46,7 +48,7 @@ class Opening:
 
 def find_doors(arcs: Arcs, xy: FloatArray, least: float, most: float) -> Doors:
     """The arcs of a quarter circle that have a leaf; the width is their usual radius, 0 where none is found."""
-    nothing = Doors(np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0), 0.0)
+    nothing = Doors(np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0), np.zeros(0, bool), 0.0)
     quarter = (arcs.sweep_deg > _QUARTER_DEG[0]) & (arcs.sweep_deg < _QUARTER_DEG[1])
     quarter &= (arcs.radius >= least) & (arcs.radius <= most)
     length = np.hypot(xy[:, 2] - xy[:, 0], xy[:, 3] - xy[:, 1])
@@ -68,7 +70,7 @@ def find_doors(arcs: Arcs, xy: FloatArray, least: float, most: float) -> Doors:
     hinge, latch, radius = (np.array([f[i] for f in found]) for i in range(3))
     sure = radius[radius > 0]
     width = _usual(sure) if len(sure) else 0.0
-    return Doors(hinge, latch, np.abs(radius), width)
+    return Doors(hinge, latch, np.abs(radius), radius > 0, width)
 
 
 def _usual(values: FloatArray) -> float:
@@ -76,6 +78,34 @@ def _usual(values: FloatArray) -> float:
     votes = [int((np.abs(values - v) <= 0.25 * v).sum()) for v in values]
     best = max(zip(votes, values.tolist(), strict=True))[1]
     return float(np.median(values[np.abs(values - best) <= 0.25 * best]))
+
+
+def door_openings(doors: Doors, canvas: Canvas, barrier: Mask, depth: float) -> list[Opening]:
+    """Strips over shut doors whose hinge and latch are at walls, or whose latch meets another door's."""
+    out = []
+    for k in range(len(doors.radius)):
+        hinge, latch, radius = doors.hinge[k], doors.latch[k], float(doors.radius[k])
+        if doors.width and abs(radius - doors.width) > 0.6 * doors.width:
+            continue
+        slack = (0.35 if doors.has_leaf[k] else 0.12) * radius
+        meets = np.linalg.norm(doors.latch - latch, axis=1) < 0.2 * radius
+        meets[k] = False
+        meets &= np.abs((doors.hinge - latch) @ (hinge - latch)) > 0.8 * radius * radius
+        if not _near(canvas, barrier, hinge, slack) or not (meets.any() or _near(canvas, barrier, latch, slack)):
+            continue
+        along = (latch - hinge) / radius
+        across = np.array([-along[1], along[0]]) * depth / 2
+        a, b = hinge - along * slack, latch + along * (0.0 if meets.any() else slack)
+        out.append(
+            Opening("door", np.array([a - across, b - across, b + across, a + across]), np.array([a, b]), radius, 0.85)
+        )
+    return out
+
+
+def _near(canvas: Canvas, barrier: Mask, point: FloatArray, slack: float) -> bool:
+    low = np.maximum(np.floor((point - slack) * canvas.scale), 0).astype(int)
+    high = np.ceil((point + slack) * canvas.scale).astype(int) + 1
+    return bool(barrier[low[1] : high[1], low[0] : high[0]].any())
 
 
 class OpeningSearch:
