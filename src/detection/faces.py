@@ -12,6 +12,7 @@ from detection.regions import FloatArray
 
 _ALIKE_DEG: Final = 1.0
 _OVERLAP_SHARE: Final = 0.4  # of a side, that faces must lie beside for it to be set on them
+_UPRIGHT_DEG: Final = 0.02
 _SAME_LINE_PX: Final = 0.3
 
 
@@ -22,6 +23,22 @@ class _Family:
     angle_deg: float
     offsets: FloatArray
     spans: FloatArray
+
+
+def refined_axes(axes_deg: tuple[float, ...], segments: FloatArray) -> tuple[float, ...]:
+    """The axes turned to what the faces beside them say, which is exact; those without faces stay."""
+    step = segments[:, 2:] - segments[:, :2]
+    length = np.hypot(step[:, 0], step[:, 1])
+    angle = np.degrees(np.arctan2(step[:, 1], step[:, 0]))
+    refined = []
+    for axis in axes_deg:
+        away = (angle - axis + 45) % 90 - 45
+        near = np.abs(away) <= _ALIKE_DEG
+        if length[near].sum() > 0:
+            squares = length[near] ** 2
+            axis += float(np.dot(away[near], squares) / squares.sum())
+        refined.append(0.0 if abs(axis) < _UPRIGHT_DEG else axis)
+    return tuple(refined)
 
 
 class Faces:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 import struct
 import zlib
@@ -32,6 +31,7 @@ class _Facts:
     alpha: bool = False
     components: int = 3
     adobe: bool = False
+    size_px: tuple[int, int] = (0, 0)  # of a JPEG
     clear_grey: int | None = None  # the grey, 0..255, that a PNG of fewer than 8 bits shows as transparent
 
 
@@ -44,7 +44,7 @@ def decode_image(data: bytes, image_format: BlueprintFormat) -> ByteImage:
     """
     facts = _png_facts(data) if image_format is BlueprintFormat.PNG else _jpeg_facts(data)
     if facts.components == 4 and not facts.adobe:
-        image = _decode_plain_cmyk(data)
+        image = _decode_plain_cmyk(data, *facts.size_px)
     else:
         # OpenCV takes every CMYK picture for Adobe's inverted kind, which is right for those that say so.
         flags = cv2.IMREAD_UNCHANGED if facts.alpha else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
@@ -93,19 +93,41 @@ def _upright(image: ByteImage, orientation: int) -> ByteImage:
     return image if flip is None else cv2.flip(image, flip)  # type: ignore[return-value]
 
 
-def _decode_plain_cmyk(data: bytes) -> NDArray[Any] | None:
-    """A CMYK JPEG without Adobe's marker, whose inks are not inverted; PDFium tells the two apart."""
-    document = pypdfium2.PdfDocument.new()
+def _decode_plain_cmyk(data: bytes, width_px: int, height_px: int) -> NDArray[Any] | None:
+    """A CMYK JPEG without Adobe's marker, whose inks are not inverted: drawn as the one picture of a PDF's page."""
     try:
-        picture = pypdfium2.PdfImage.new(document)
-        picture.load_jpeg(io.BytesIO(data))
-        bitmap = picture.get_bitmap()
-        array: NDArray[Any] = bitmap.to_numpy().copy()
-    except (pypdfium2.PdfiumError, ValueError):
+        document = pypdfium2.PdfDocument(_pdf_around(data, width_px, height_px))
+    except pypdfium2.PdfiumError:
         return None
+    try:
+        array = document[0].render(scale=1, fill_color=(255, 255, 255, 255)).to_numpy()
+        return np.ascontiguousarray(array[:, :, :3]).copy()
     finally:
         document.close()
-    return np.ascontiguousarray(array[:, :, :3])
+
+
+def _pdf_around(data: bytes, width_px: int, height_px: int) -> bytes:
+    """A PDF of one page, a point a pixel, that shows a CMYK JPEG as its inks say."""
+    content = b"%d 0 0 %d 0 0 cm /P Do" % (width_px, height_px)
+    size = b"/Width %d /Height %d" % (width_px, height_px)
+    bodies = (
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 %d %d] /Contents 4 0 R"
+        b" /Resources << /XObject << /P 5 0 R >> >> >>" % (width_px, height_px),
+        b"<< /Length %d >>\nstream\n%s\nendstream" % (len(content), content),
+        b"<< /Type /XObject /Subtype /Image %s /BitsPerComponent 8 /ColorSpace /DeviceCMYK /Filter /DCTDecode"
+        b" /Length %d >>\nstream\n%s\nendstream" % (size, len(data), data),
+    )
+    out, offsets = bytearray(b"%PDF-1.4\n"), []
+    for number, body in enumerate(bodies, start=1):
+        offsets.append(len(out))
+        out += b"%d 0 obj\n" % number + body + b"\nendobj\n"
+    xref = len(out)
+    out += b"xref\n0 %d\n0000000000 65535 f \n" % (len(bodies) + 1)
+    out += b"".join(b"%010d 00000 n \n" % at for at in offsets)
+    out += b"trailer << /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF" % (len(bodies) + 1, xref)
+    return bytes(out)
 
 
 def _png_facts(data: bytes) -> _Facts:
@@ -146,15 +168,16 @@ def _jpeg_facts(data: bytes) -> _Facts:
     Raises:
         InvalidFileFormatError: the data stop before the end marker.
     """
-    orientation, components, adobe = 1, 3, False
+    orientation, components, adobe, size_px = 1, 3, False, (0, 0)
     for marker, at, end in _jpeg_segments(data):
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC) and end - at >= 6:
             components = data[at + 5]
+            size_px = struct.unpack_from(">HH", data, at + 1)[::-1]
         elif marker == 0xE1 and data[at : at + 6] == b"Exif\x00\x00":
             orientation = _exif_orientation(data[at + 6 : end])
         elif marker == 0xEE and data[at : at + 5] == b"Adobe":
             adobe = True
-    return _Facts(orientation, components=components, adobe=adobe)
+    return _Facts(orientation, components=components, adobe=adobe, size_px=size_px)
 
 
 def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:

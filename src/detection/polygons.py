@@ -10,7 +10,7 @@ import shapely
 from shapely.geometry import LinearRing, Polygon
 from shapely.geometry.base import BaseGeometry
 
-from detection.faces import Faces
+from detection.faces import Faces, refined_axes
 from detection.regions import FloatArray, Region, Regions
 from detection.rings import label_boxes, pixel_rings, signed_area, simplified
 from detection.straight import Straightening, find_axes, straightened
@@ -46,7 +46,11 @@ def find_outlines(regions: Regions, width: float, height: float) -> list[Outline
         return []
     axes = find_axes([room.rings[0] for room in traced])
     tolerance = max(1.5, 0.35 * regions.wall_px)
-    faces = Faces.along(regions.faces / regions.units_per_px, axes) if len(regions.faces) else Faces.none()
+    faces = Faces.none()
+    if len(regions.faces):
+        segments = regions.faces / regions.units_per_px
+        axes = refined_axes(axes, segments)
+        faces = Faces.along(segments, axes)
     how = Straightening(axes, tolerance, faces, 0.5 * max(regions.wall_px, 2.0))
     page = shapely.box(0, 0, width / regions.units_per_px, height / regions.units_per_px)
     rough = [_on_page(_rough(room.rings, 0.0), page) for room in traced]

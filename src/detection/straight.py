@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from detection.cracks import Cracks
 from detection.faces import Faces
 from detection.regions import FloatArray
 from detection.rings import simplified
@@ -25,7 +26,9 @@ _UPRIGHT_DEG: Final = 0.2
 _CURVE_TURN_DEG: Final = (3.0, 50.0)
 _CURVE_VERTICES: Final = 4
 _CURVE_SWEEP_DEG: Final = 25.0
+_CURVE_EVENNESS: Final = 0.12  # of a curve's shorter side at a corner against the longer one
 _BOW_PX: Final = 0.45  # of a stretch's middle third against its outer ones: an arc 1 px high
+_LEAST_BOW_PX: Final = 8.0
 _PARALLEL_DEG: Final = 12.0
 
 
@@ -73,15 +76,14 @@ def find_axes(rings: list[FloatArray]) -> tuple[float, ...]:
     Args:
         rings: outlines as corners, float64 (k, 2), of pixel edges.
     """
-    steps = []
+    sides = []
     for ring in rings:
-        corners = ring[simplified(ring, 2 * _FINE_PX)]
-        steps.append(np.roll(corners, -1, axis=0) - corners)
-    if not steps:
+        corners = simplified(ring, 2 * _FINE_PX)
+        sides.append(Cracks(ring).directions(corners, np.roll(corners, -1)))
+    if not sides:
         return ()
-    step = np.vstack(steps)
-    length = np.hypot(step[:, 0], step[:, 1])
-    angle = np.degrees(np.arctan2(step[:, 1], step[:, 0])) % 90
+    length, angle = np.hstack(sides)
+    angle = angle % 90
     weight = np.where(length > 6 * _FINE_PX, length, 0.0)
     axes: list[float] = []
     total = weight.sum()
@@ -112,7 +114,7 @@ def straightened(ring: FloatArray, how: Straightening) -> FloatArray | None:
     if bent.any():
         coarse = np.unique(np.concatenate([coarse, fine[bent], np.roll(fine, -1)[bent]]))
     bends = set(fine[bent].tolist())
-    cracks = _Cracks(ring)
+    cracks = Cracks(ring)
     sides: list[_Side] = []
     ends = _turns(ring[coarse])
     around = zip(coarse.tolist(), np.roll(coarse, -1).tolist(), ends, np.roll(ends, -1), strict=True)
@@ -126,74 +128,13 @@ def straightened(ring: FloatArray, how: Straightening) -> FloatArray | None:
             sides += [_curve_side(ring, a, b) for a, b in itertools.pairwise(stops)]
         else:
             sides.append(_fit(cracks, first, last, how))
-    sides = _without_jogs(sides, cracks, how)
+    sides = _without_chamfers(_without_jogs(sides, cracks, how), ring, how)
     if len(sides) < 3:
         return None
     for side in sides:
         if side.axis:
             _set_on_face(side, ring, how)
     return _corners(sides, ring, how)
-
-
-class _Cracks:
-    """A ring's pixel edges with running sums, so that any stretch of them can be fitted at once."""
-
-    def __init__(self, ring: FloatArray) -> None:
-        self.ring = ring
-        self.count = len(ring)
-        step = np.roll(ring, -1, axis=0) - ring
-        middle = ring + step / 2
-        length = np.abs(step).sum(axis=1)
-        x, y = middle[:, 0], middle[:, 1]
-        # A straight piece's own spread along itself counts too: length^3 / 12 about its middle.
-        own = length / 12
-        columns = np.column_stack(
-            [
-                length,
-                length * x,
-                length * y,
-                length * x * x + own * step[:, 0] ** 2,
-                length * y * y + own * step[:, 1] ** 2,
-                length * x * y,
-            ]
-        )
-        doubled = np.vstack([columns, columns])
-        self.sums = np.vstack([np.zeros(6), np.cumsum(doubled, axis=0)])
-        self.length = np.concatenate([length, length])
-        self.middle = np.vstack([middle, middle])
-        self.across = np.concatenate([step[:, 1] == 0, step[:, 1] == 0])  # runs along x
-
-    def span(self, first: int, last: int) -> tuple[int, int]:
-        """The stretch of the doubled arrays from vertex `first` to `last`."""
-        return first, last if last > first else last + self.count
-
-    def moments(self, first: int, last: int) -> NDArray[np.float64]:
-        """Length, centre x and y, and the three second moments about the centre."""
-        a, b = self.span(first, last)
-        total = self.sums[b] - self.sums[a]
-        m = total / max(total[0], 1e-9)
-        return np.array([total[0], m[1], m[2], m[3] - m[1] ** 2, m[4] - m[2] ** 2, m[5] - m[1] * m[2]])
-
-    def thirds(self, first: int, last: int) -> list[tuple[int, int]]:
-        """The stretch cut in three of about equal length."""
-        a, b = self.span(first, last)
-        run = self.sums[:, 0]
-        cuts = np.searchsorted(run[a : b + 1], run[a] + (run[b] - run[a]) * np.array([1 / 3, 2 / 3])) + a
-        marks = [a, *np.clip(cuts, a + 1, b - 1).tolist(), b]
-        return [(x % self.count, y % self.count) for x, y in itertools.pairwise(marks)]
-
-    def level(self, first: int, last: int, along_x: bool) -> float | None:
-        """Where most of the stretch's edges along x (or y) lie: the weighted median of their y (or x)."""
-        a, b = self.span(first, last)
-        wanted = self.across[a:b] == along_x
-        if not wanted.any():
-            return None
-        value = self.middle[a:b, 1 if along_x else 0][wanted]
-        if value.min() == value.max():
-            return float(value[0])
-        order = np.argsort(value, kind="stable")
-        weight = np.cumsum(self.length[a:b][wanted][order])
-        return float(value[order][np.searchsorted(weight, weight[-1] / 2)])
 
 
 def _turns(corners: FloatArray) -> FloatArray:
@@ -208,12 +149,14 @@ def _in_bends(corners: FloatArray, turn: FloatArray) -> NDArray[np.bool_]:
     """The sides, by their first corner, that belong to a run of small turns to one hand."""
     count = len(corners)
     low, high = _CURVE_TURN_DEG
-    hand = np.where((np.abs(turn) >= low) & (np.abs(turn) <= high), np.sign(turn), 0).astype(np.int64)
+    step = np.roll(corners, -1, axis=0) - corners
+    length = np.hypot(step[:, 0], step[:, 1])
+    pair = np.sort(np.column_stack([length, np.roll(length, 1)]), axis=1)
+    bends = (np.abs(turn) >= low) & (np.abs(turn) <= high) & (pair[:, 0] > _CURVE_EVENNESS * pair[:, 1])
+    hand = np.where(bends, np.sign(turn), 0).astype(np.int64)
     bent = np.zeros(count, dtype=bool)
     if count < 2 * _CURVE_VERTICES or not hand.any():
         return bent
-    step = np.roll(corners, -1, axis=0) - corners
-    length = np.hypot(step[:, 0], step[:, 1])
     start = int(np.argmin(np.abs(hand)))
     run: list[int] = []
     for corner in [*((start + k) % count for k in range(count)), -1]:
@@ -235,17 +178,18 @@ def _between(fine: NDArray[np.int64], first: int, last: int) -> NDArray[np.int64
     return np.arange(a, b) if last > first else np.concatenate([np.arange(a, len(fine)), np.arange(b)])
 
 
-def _is_bow(cracks: _Cracks, first: int, last: int, turns: FloatArray, ends: tuple[float, float]) -> bool:
+def _is_bow(cracks: Cracks, first: int, last: int, turns: FloatArray, ends: tuple[float, float]) -> bool:
     """Whether a stretch bends to one hand all along, so that a straight side would leave its middle."""
     low, high = _CURVE_TURN_DEG
-    if (turns.min() < 0 < turns.max()) or np.abs(turns).max() > high:
+    chord = cracks.ring[last] - cracks.ring[first]
+    length = math.hypot(*chord)
+    if length < _LEAST_BOW_PX or (turns.min() < 0 < turns.max()) or np.abs(turns).max() > high:
         return False
     hand = np.sign(turns.sum())
     if len(turns) == 1 and not any(low <= hand * end <= high for end in ends):
         return False  # one kink between two corners is a dent
     thirds = [cracks.moments(*part)[1:3] for part in cracks.thirds(first, last)]
-    chord = cracks.ring[last] - cracks.ring[first]
-    normal = np.array([-chord[1], chord[0]]) / max(math.hypot(*chord), 1e-9)
+    normal = np.array([-chord[1], chord[0]]) / length
     one, middle, other = (float(third @ normal) for third in thirds)
     return abs(middle - (one + other) / 2) > _BOW_PX
 
@@ -255,7 +199,7 @@ def _curve_side(ring: FloatArray, first: int, last: int) -> _Side:
     return _Side(first, last, 0.0, 0.0, math.hypot(*step), False, curved=True)
 
 
-def _fit(cracks: _Cracks, first: int, last: int, how: Straightening) -> _Side:
+def _fit(cracks: Cracks, first: int, last: int, how: Straightening) -> _Side:
     """The line of a stretch: along one of the plan's axes where that moves no end too far, else the best line."""
     _, cx, cy, xx, yy, xy = cracks.moments(first, last).tolist()
     angle = math.degrees(0.5 * math.atan2(2 * xy, xx - yy)) % 180
@@ -284,7 +228,7 @@ def _fit(cracks: _Cracks, first: int, last: int, how: Straightening) -> _Side:
     return side
 
 
-def _without_jogs(sides: list[_Side], cracks: _Cracks, how: Straightening) -> list[_Side]:
+def _without_jogs(sides: list[_Side], cracks: Cracks, how: Straightening) -> list[_Side]:
     """The sides with those that run alike joined, and jogs no deeper than the tolerance taken out."""
     sides = list(sides)
     while len(sides) > 4:
@@ -306,6 +250,23 @@ def _without_jogs(sides: list[_Side], cracks: _Cracks, how: Straightening) -> li
         sides[place] = joined
         sides = [side for index, side in enumerate(sides) if index not in gone]
     return sides
+
+
+def _without_chamfers(sides: list[_Side], ring: FloatArray, how: Straightening) -> list[_Side]:
+    """The sides without those so short that the ones before and after meet beside them: corners that pixels blunt."""
+    kept = list(sides)
+    for side in sorted(sides, key=lambda side: side.length):
+        if side.length > how.tolerance_px or len(kept) <= 4:
+            break
+        place = next(k for k, other in enumerate(kept) if other is side)
+        before, after = kept[place - 1], kept[(place + 1) % len(kept)]
+        if side.curved or before.curved or after.curved or min(before.length, after.length) <= how.tolerance_px:
+            continue
+        corner = _crossing(before, after)
+        middle = (ring[side.first] + ring[side.last]) / 2
+        if corner is not None and math.dist(corner, middle) <= how.tolerance_px:
+            kept.pop(place)
+    return kept
 
 
 def _alike(one: _Side, other: _Side) -> bool:
@@ -333,22 +294,27 @@ def _corners(sides: list[_Side], ring: FloatArray, how: Straightening) -> FloatA
             out.append(_foot(following if side.curved else side, nearby))
         else:
             out.extend(_meeting(side, following, nearby, how))
-    return np.array(out)
+    return np.round(np.array(out), 6) + 0.0  # what sines leave of a right angle goes
 
 
 def _meeting(one: _Side, other: _Side, nearby: FloatArray, how: Straightening) -> list[tuple[float, float]]:
     """The corner of two sides, or the step between them where they run too much alike to have one."""
-    (ax, ay), (bx, by) = one.normal, other.normal
-    cross = ax * by - ay * bx
-    if abs(cross) > math.sin(math.radians(_PARALLEL_DEG)):
-        x = (one.offset * by - other.offset * ay) / cross
-        y = (ax * other.offset - bx * one.offset) / cross
-        if math.hypot(x - nearby[0], y - nearby[1]) <= 3 * how.tolerance_px + how.reach_px:
-            return [(x, y)]
+    corner = _crossing(one, other)
+    if corner is not None and math.dist(corner, nearby) <= 3 * how.tolerance_px + how.reach_px:
+        return [corner]
     first, second = _foot(one, nearby), _foot(other, nearby)
     if math.dist(first, second) <= _FINE_PX:
         return [((first[0] + second[0]) / 2, (first[1] + second[1]) / 2)]
     return [first, second]
+
+
+def _crossing(one: _Side, other: _Side) -> tuple[float, float] | None:
+    """Where the sides' lines cross; None where they run too much alike to have a corner."""
+    (ax, ay), (bx, by) = one.normal, other.normal
+    cross = ax * by - ay * bx
+    if abs(cross) <= math.sin(math.radians(_PARALLEL_DEG)):
+        return None
+    return (one.offset * by - other.offset * ay) / cross, (ax * other.offset - bx * one.offset) / cross
 
 
 def _foot(side: _Side, point: FloatArray) -> tuple[float, float]:

@@ -139,7 +139,7 @@ def understand(text: str) -> Said:
         return Said(area_m2=area)
     parts = text.split()
     number, strong, parts = _take_number(parts)
-    name = " ".join(parts).strip(" -–:,.;|/()")
+    name = " ".join(parts).lstrip(" -–:,.;|/)").rstrip(" -–:,;|/(")
     return Said(name if _is_name(name) else "", number, strong, area)
 
 
