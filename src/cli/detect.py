@@ -107,9 +107,10 @@ def _plan_tasks(
 def _refuse_equal_stems(tasks: list[Task]) -> None:
     seen: dict[str, str] = {}
     for task in tasks:
-        other = seen.setdefault(task.stem.casefold(), task.file)  # some file systems do not tell A from a
-        if other is not task.file:
-            raise typer.BadParameter(f"{other} and {task.file} would both become {task.stem}.json; run them apart")
+        stem = task.stem.casefold()  # some file systems do not tell A from a
+        if stem in seen:
+            raise typer.BadParameter(f"{seen[stem]} and {task.file} would both become {task.stem}.json; run them apart")
+        seen[stem] = task.file
 
 
 def _outcomes(tasks: list[Task], jobs: int, notify: Notify) -> Iterator[Outcome]:
