@@ -155,8 +155,8 @@ def prepare(threads: int) -> None:
 def find_with_engine(data: bytes, threads: int, debug: Path | None) -> str:
     """The floorplan's JSON text by the project's own engine."""
     import cv2
-    from detection.engine import detect
 
+    from detection.engine import detect
     from detection.settings import Settings
     from models.blueprint import Blueprint
 
