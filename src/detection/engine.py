@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from typing import Final, Protocol
 
 import cv2
 
-from detection import raster
+from detection import raster, vector
 from detection.assembly import build_page, empty_page
 from detection.document import BrokenPage, Page, open_document
 from detection.overlay import draw_rooms, encode_png
@@ -160,16 +159,9 @@ def page_picture(page: Page, side_px: int) -> ByteImage:
 def find_regions(page: Page, settings: Settings, debug: Debug | None) -> Regions:
     """The page's rooms, by its own lines where it draws them, else by its pixels; in page units."""
     if page.kind in ("vector", "mixed"):
-        drawn = _search_drawing(page, settings, debug)
+        drawn = vector.find_regions(page, settings, debug)
         if drawn is not None and (drawn.regions or page.kind == "vector"):
             return drawn
     image = page_picture(page, settings.max_side_px)
     seen = raster.find_regions(image, settings, debug)
     return replace(seen, units_per_px=seen.units_per_px * page.width / image.shape[1])
-
-
-def _search_drawing(page: Page, settings: Settings, debug: Debug | None) -> Regions | None:
-    if importlib.util.find_spec("detection.vector") is None:
-        return None
-    found: Regions | None = importlib.import_module("detection.vector").find_regions(page, settings, debug)
-    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,15 +17,17 @@ from detection.rings import label_boxes, pixel_rings, signed_area, simplified
 from detection.straight import Straightening, find_axes, straightened
 
 _DECIMALS: Final = 2
+_GRID: Final = 0.01
 _MAX_OVERLAP: Final = 0.02
 _LEAST_AREA_PX: Final = 12.0
 _LEAST_WIDTH_PX: Final = 2.0
+_LEAST_HOLE_WIDTH_PX: Final = 1.5
 _ROUGH_PX: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """One room's area on the page: a valid polygon in page units, not yet rounded, and the region it was drawn from."""
+    """One room on the page: a valid polygon in page units on a grid of 0.01, and the region it was drawn from."""
 
     region: Region
     polygon: Polygon
@@ -52,16 +55,22 @@ def find_outlines(regions: Regions, width: float, height: float) -> list[Outline
         axes = refined_axes(axes, segments)
         faces = Faces.along(segments, axes)
     how = Straightening(axes, tolerance, faces, 0.5 * max(regions.wall_px, 2.0))
-    page = shapely.box(0, 0, width / regions.units_per_px, height / regions.units_per_px)
+    scale = regions.units_per_px
+    page = shapely.box(0, 0, math.floor(width / _GRID) * _GRID / scale, math.floor(height / _GRID) * _GRID / scale)
     rough = [_on_page(_rough(room.rings, 0.0), page) for room in traced]
     drawn = [_on_page(_drawn(room.rings, plain, how), page) for room, plain in zip(traced, rough, strict=True)]
     shapes = _apart(drawn, rough)
-    scale = regions.units_per_px
-    return [
-        Outline(room.region, shapely.transform(shape, lambda points: points * scale))
+    outlines = [
+        Outline(room.region, _rounded(shape, scale))
         for room, shape in zip(traced, shapes, strict=True)
         if not _is_sliver(shape)
     ]
+    return [outline for outline in outlines if not outline.polygon.is_empty]
+
+
+def _rounded(shape: Polygon, scale: float) -> Polygon:
+    """The shape in page units on the grid of what is written, valid there too; holes that vanish on it are gone."""
+    return _largest(shapely.set_precision(shapely.transform(shape, lambda points: points * scale), _GRID))
 
 
 def ring_of(ring: LinearRing | FloatArray, *, clockwise: bool) -> list[tuple[float, float]]:
@@ -103,7 +112,7 @@ def _drawn(rings: list[FloatArray], rough: Polygon, how: Straightening) -> Polyg
         return _largest(rough.simplify(_ROUGH_PX))
     holes = []
     for ring in rings[1:]:
-        if abs(signed_area(ring)) <= max(_LEAST_AREA_PX, how.tolerance_px**2):
+        if abs(signed_area(ring)) <= max(_LEAST_AREA_PX, how.tolerance_px**2) or _is_thin(ring):
             continue
         hole = straightened(ring, how)
         holes.append(ring if hole is None or len(hole) < 3 or not Polygon(hole).is_valid else hole)
@@ -151,6 +160,10 @@ def _overlapping(shapes: list[Polygon]) -> list[tuple[int, int]]:
             if shapes[one].intersection(shapes[other]).area > _MAX_OVERLAP * smaller:
                 found.append((one, other))
     return found
+
+
+def _is_thin(ring: FloatArray) -> bool:
+    return bool(Polygon(ring).buffer(-_LEAST_HOLE_WIDTH_PX / 2).is_empty)
 
 
 def _is_sliver(shape: Polygon) -> bool:
