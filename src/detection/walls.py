@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.morphology import Mask, box, closed, components, dilated, opened, resized, run_lengths
+from detection.morphology import Mask, box, closed, components, dilated, distances, opened, resized, run_lengths
 from detection.regions import ByteImage
 
 Histogram = NDArray[np.float64]
@@ -23,6 +23,7 @@ _INK: Final = 0.68  # darker than this share of the background
 _FAINT: Final = 0.90
 _SHORT_RUN_PX: Final = 14  # what is shorter says nothing about strokes
 _MAX_STROKE_PX: Final = 60
+_ENOUGH_STRIPS: Final = 100  # times the shortest wall line: about three sides of the plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,14 +121,40 @@ def find_walls(grey: ByteImage) -> list[Walls]:
 
 def _read(drawn: Mask, faint: Mask, strokes: Strokes) -> Walls:
     if strokes.wall_from_px is None:
-        raw = _hollow_walls(drawn, int(0.028 * strokes.extent_px), int(0.035 * strokes.extent_px))
+        raw = _hollow_walls(drawn, strokes.thin_px, int(0.028 * strokes.extent_px), int(0.035 * strokes.extent_px))
     else:
         raw = opened(drawn, box(strokes.wall_from_px, strokes.wall_from_px))
     walls = _long_pieces(raw, strokes.wall_px)
     return Walls(walls, _solid_pieces(raw & (1 - walls), strokes.wall_px), faint, strokes)
 
 
-def _hollow_walls(drawn: Mask, max_px: int, length_px: int) -> Mask:
+def _hollow_walls(drawn: Mask, thin_px: int, max_px: int, length_px: int) -> Mask:
+    """Hollow walls with their lines: strips closed all round; only without enough of them also open stripes."""
+    strips, drawn_px = _closed_strips(drawn, thin_px, max_px)
+    return strips if drawn_px > _ENOUGH_STRIPS * length_px else strips | _open_stripes(drawn, max_px, length_px)
+
+
+def _closed_strips(drawn: Mask, thin_px: int, max_px: int) -> tuple[Mask, int]:
+    """White areas closed by lines that are nowhere wider than a wall but far longer than wide, with their lines, and their length."""
+    areas, stats = components(1 - drawn, connectivity=4)
+    widest = np.zeros(len(stats), np.float32)
+    np.maximum.at(widest, areas.ravel(), distances(1 - drawn).ravel())
+    width, size = 2 * widest, stats[:, cv2.CC_STAT_AREA]
+    longer = np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
+    strip = (width <= max_px) & (width >= 2) & (longer >= 1.3 * max_px) & (size >= 2.5 * width**2)
+    strip[0] = False
+    inside = strip[areas].astype(np.uint8)
+    lined = inside | (drawn & dilated(inside, box(2 * thin_px + 3, 2 * thin_px + 3)))
+    return _not_hatched(lined, max_px), int(longer[strip].sum())
+
+
+def _not_hatched(mask: Mask, max_px: int) -> Mask:
+    """The mask without what is wider than walls are: treads, hatches and tiles side by side."""
+    wide = opened(mask, box(2 * max_px, 2 * max_px))
+    return mask & (1 - dilated(wide, box(max_px, max_px)))
+
+
+def _open_stripes(drawn: Mask, max_px: int, length_px: int) -> Mask:
     """Stripes between parallel lines no further apart than a wall is thick; stairs and hatches are not walls."""
     out = np.zeros_like(drawn)
     for image, target in ((drawn, out), (np.ascontiguousarray(drawn.T), out.T)):
