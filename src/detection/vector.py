@@ -16,7 +16,8 @@ from detection.settings import Settings
 from detection.vector_canvas import Canvas, paint_fills, solid_walls
 from detection.vector_lines import Family, axes_of, find_arcs, find_families, hatch_lines, simplified, styles_of
 from detection.vector_openings import Doors, Opening, OpeningSearch, door_openings, find_doors
-from detection.vector_rooms import find_areas, room_words
+from detection.vector_rooms import Areas, find_areas, measured, room_words, walled_share
+from detection.vector_split import Dividers, divided, rays
 from detection.vector_walls import Bands, find_bands, stack_depths, usual_depth
 
 _WALL_PX: Final = 7.0
@@ -71,11 +72,24 @@ def find_regions(page: DrawnPage, settings: Settings, debug: Debug | None = None
     canvas = Canvas.of(page.width, page.height, scale)
     fills = paint_fills(paths, canvas)
     solid, wall_paints, solid_px = solid_walls(fills, least * scale, most * scale)
-    wall = solid_px / scale if solid_px else hollow
+    wall = hollow
+    if solid_px:
+        filled = [_filled(b, canvas, solid) for b in rows]
+        wall = (
+            usual_depth(
+                np.concatenate([b.depth[f] for b, f in zip(rows, filled, strict=True)]),
+                np.concatenate([b.length[f] for b, f in zip(rows, filled, strict=True)]),
+                least,
+                most,
+            )
+            or solid_px / scale
+        )
     if not wall:
         return None
     door = doors.width or 6 * wall
-    drawing = _Drawing(page, paths, styles_of(paths)[0][paths.path], canvas, families, doors, door, wall, same_line, debug)
+    drawing = _Drawing(
+        page, paths, styles_of(paths)[0][paths.path], canvas, families, doors, door, wall, least, same_line, debug
+    )
     bands = _wall_bands(drawing, rows, stacks, solid, wall_paints)
     return _rooms(drawing, bands, solid, bool(solid_px))
 
@@ -90,6 +104,7 @@ class _Drawing:
     doors: Doors
     door: float
     wall: float
+    least: float
     same_line: float
     debug: Debug | None
 
@@ -107,17 +122,22 @@ def _wall_bands(
     has_solid = bool(solid.any())
     words = np.array([w.centre for w in drawing.page.words]).reshape(-1, 2)
     for bands, stack in zip(rows, stacks, strict=True):
-        along, across = axes_of(bands.angle_deg)
-        middle = ((bands.start + bands.end) / 2)[:, None] * along + ((bands.low + bands.high) / 2)[:, None] * across
-        filled = canvas.at(solid, middle) > 0
+        filled = _filled(bands, canvas, solid)
         usual = (bands.depth >= 0.35 * wall) & (bands.depth <= 3 * wall)
         usual &= (stack == 0) | (stack <= 2.5 * wall)
         usual &= (bands.length >= 1.5 * bands.depth) | filled
         if has_solid:
             usual &= filled | wall_style[bands.style].all(axis=1)
         usual &= ~_with_words(bands, words)
-        out.append(bands.only(usual | (filled & (bands.depth >= 0.35 * wall))))
+        out.append(bands.only(usual | (filled & (bands.depth >= drawing.least))))
     return out
+
+
+def _filled(bands: Bands, canvas: Canvas, solid: Mask) -> NDArray[np.bool_]:
+    """bool (n,): the strips whose middle is solid."""
+    along, across = axes_of(bands.angle_deg)
+    middle = ((bands.start + bands.end) / 2)[:, None] * along + ((bands.low + bands.high) / 2)[:, None] * across
+    return canvas.at(solid, middle) > 0
 
 
 def _has_paint(paths: Paths, canvas: Canvas, solid: Mask) -> NDArray[np.bool_]:
@@ -169,15 +189,46 @@ def _rooms(drawing: _Drawing, bands: list[Bands], solid: Mask, has_solid: bool) 
             used_openings.append(opening)
     closed = _without_specks(closed, max(6 * wall, 1.2 * door) * canvas.scale)
     areas = find_areas(closed)
+    words = room_words(drawing.page.words)
+    names = np.array([w[:2] for w in words]).reshape(-1, 2)
+    named = _named(areas, canvas, names)
+    labelled = (
+        named[1:].sum() and (named[(areas.reach_px > 0.5 * door * canvas.scale) & ~areas.outside] > 0).mean() > 0.6
+    )
+    several = (named > 1) | (areas.outside & (named > 0))
+    several[0] = False
+    if several.any():
+        faces_now = np.vstack([np.zeros((0, 4)), *faces])
+        gaps = [o for o in openings if o.kind == "gap" and o.length > 1.5 * door]
+        dividers = Dividers(
+            np.array([o.line.ravel() for o in gaps]).reshape(-1, 4),
+            np.array([0.55 - 0.03 * o.length / door for o in gaps]),
+        )
+        dividers += rays(canvas, closed, faces_now, several[areas.labels], door)
+        for family, some in zip(drawing.families, bands, strict=True):
+            rest = np.ones(len(family.offset), bool)
+            rest[some.pair.ravel()] = False
+            rest &= family.end - family.start > 0.5 * door
+            dividers += Dividers(family.segments(rest), np.full(int(rest.sum()), 0.6))
+        outer = np.zeros(len(several), bool)
+        outer[:] = several & areas.outside
+        before = areas
+        labels = divided(canvas, areas.labels, several, dividers, names)
+        areas = measured(labels, areas, several)
+        from_outside = np.zeros(len(areas.area_px), bool)
+        was = np.zeros(len(areas.area_px), np.int64)
+        was[labels.ravel()] = before.labels.ravel()
+        from_outside = outer[was]
+        named = _named(areas, canvas, names)
     least = max(0.6 * wall, 0.2 * door) * canvas.scale
     roomy = (areas.reach_px >= least) & (areas.area_px >= 6 * least**2) & ~areas.outside
     roomy[0] = False
-    words = room_words(drawing.page.words)
-    named = np.zeros(len(roomy), np.int64)
-    if words:
-        at = canvas.at(areas.labels, np.array([w[:2] for w in words]))
-        np.add.at(named, at.astype(np.int64), 1)
+    if several.any():
+        share = walled_share(areas.labels, closed)
+        roomy &= ~from_outside | ((named > 0) & (share > 0.5))
     roomy &= (named > 0) | (areas.reach_px >= 0.35 * door * canvas.scale)
+    if labelled:
+        roomy &= (named > 0) | (areas.reach_px >= 0.6 * door * canvas.scale)
     numbers = np.cumsum(roomy) * roomy
     labels = numbers[areas.labels].astype(np.int32)
     regions = [Region(int(numbers[k]), 0.9 if named[k] == 1 else 0.6) for k in np.flatnonzero(roomy)]
@@ -194,6 +245,14 @@ def _rooms(drawing: _Drawing, bands: list[Bands], solid: Mask, has_solid: bool) 
         wall_px=wall * canvas.scale,
         faces=np.vstack([np.zeros((0, 4)), *faces]),
     )
+
+
+def _named(areas: Areas, canvas: Canvas, names: FloatArray) -> NDArray[np.int64]:
+    """int64 (k,): how many names each area holds."""
+    named = np.zeros(len(areas.area_px), np.int64)
+    np.add.at(named, canvas.at(areas.labels, names), 1)
+    named[0] = 0
+    return named
 
 
 def _closure(opening: Opening, scale: float) -> Closure:

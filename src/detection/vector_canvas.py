@@ -41,7 +41,9 @@ class Canvas:
         # A pixel's centre is at whole numbers for OpenCV, half a pixel from its corner.
         return np.rint((np.clip(xy * self.scale, -limit, limit) - 0.5) * (1 << _SHIFT)).astype(np.int32)
 
-    def draw_lines(self, target: Mask, segments: FloatArray, width_px: int = 1, value: int = 1) -> None:
+    def draw_lines(
+        self, target: Mask | NDArray[np.uint16], segments: FloatArray, width_px: int = 1, value: int = 1
+    ) -> None:
         """Draws segments (n, 4) in page units."""
         if len(segments):
             lines = list(self.points(segments.reshape(-1, 2, 2)))

@@ -35,7 +35,8 @@ class Family:
 
     Attributes:
         angle_deg: the direction, 0 to 180, clockwise on screen from the x axis.
-        offset: float64 (n,), how far each line lies across the direction.
+        offset: float64 (n,), how far the middle of each line lies across the direction.
+        lean: float64 (n,), how much further its end lies across than its start: no hand draws exactly straight.
         start: float64 (n,), where each line begins along the direction.
         end: float64 (n,), where it ends.
         style: int64 (n,), the style of the line's longest part.
@@ -43,6 +44,7 @@ class Family:
 
     angle_deg: float
     offset: FloatArray
+    lean: FloatArray
     start: FloatArray
     end: FloatArray
     style: Indices
@@ -54,14 +56,28 @@ class Family:
 
     def only(self, which: Flags | Indices) -> Family:
         """Some of the lines."""
-        return Family(self.angle_deg, self.offset[which], self.start[which], self.end[which], self.style[which])
+        return Family(
+            self.angle_deg,
+            self.offset[which],
+            self.lean[which],
+            self.start[which],
+            self.end[which],
+            self.style[which],
+        )
+
+    def across_at(self, line: Indices, along: FloatArray) -> FloatArray:
+        """float64 (n,): how far lines lie across, each at a place along."""
+        length = np.maximum(self.end[line] - self.start[line], 1e-9)
+        share: FloatArray = (along - self.start[line]) / length - 0.5
+        return self.offset[line] + share * self.lean[line]
 
     def segments(self, which: Flags | Indices | None = None) -> FloatArray:
         """float64 (n, 4): the lines, or some of them, on the page."""
         along, across = self.axes
-        pick = slice(None) if which is None else which
-        offset, start, end = self.offset[pick, None], self.start[pick, None], self.end[pick, None]
-        return np.hstack([start * along + offset * across, end * along + offset * across])
+        lines = self if which is None else self.only(which)
+        half = lines.lean / 2
+        ends = [(lines.start, lines.offset - half), (lines.end, lines.offset + half)]
+        return np.hstack([t[:, None] * along + o[:, None] * across for t, o in ends])
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +145,9 @@ def _kept(points: FloatArray, tolerance: float) -> Indices:
     shut = bool(np.abs(local[0] - local[-1]).max() <= tolerance)
     if shut:  # an end that meets the start hides the shape: cut where the run is furthest from there
         far = int(np.argmax(((local - local[0]) ** 2).sum(axis=1)))
-        halves = [_kept(points[: far + 1], tolerance), _kept(points[far:], tolerance)] if 0 < far < len(local) - 1 else []
+        halves = (
+            [_kept(points[: far + 1], tolerance), _kept(points[far:], tolerance)] if 0 < far < len(local) - 1 else []
+        )
         return np.concatenate([halves[0], halves[1][1:] + far]) if halves else np.array([0, len(local) - 1])
     corners = cv2.approxPolyDP(local, tolerance, False).reshape(-1, 2)
     found, at = [0], 0
@@ -258,14 +276,15 @@ def hatch_lines(family: Family, most: float) -> Flags:
 
 def _merged(angle_deg: float, xy: FloatArray, style: Indices, same_line: float) -> Family:
     along, across = axes_of(angle_deg)
-    ends = np.stack([xy[:, :2] @ along, xy[:, 2:] @ along])
+    ends, sides = (np.stack([xy[:, :2] @ axis, xy[:, 2:] @ axis]) for axis in (along, across))
     start, end = ends.min(axis=0), ends.max(axis=0)
-    offset = (xy[:, :2] @ across + xy[:, 2:] @ across) / 2
+    offset = sides.mean(axis=0)
+    lean = np.where(ends[0] <= ends[1], sides[1] - sides[0], sides[0] - sides[1])
     order = np.argsort(offset, kind="stable")
     row = np.zeros(len(order), np.int64)
     row[order] = np.cumsum(np.diff(offset[order], prepend=offset[order[:1]]) > same_line)
     order = np.lexsort((start, row))
-    row, start, end, offset, style = row[order], start[order], end[order], offset[order], style[order]
+    row, start, end, offset, lean, style = (a[order] for a in (row, start, end, offset, lean, style))
     # The furthest end so far within the row: shifting rows apart makes one running maximum do.
     apart = (float(end.max()) - float(start.min()) + 10 * same_line + 1) * row
     reach = np.maximum.accumulate(end + apart)
@@ -273,11 +292,15 @@ def _merged(angle_deg: float, xy: FloatArray, style: Indices, same_line: float) 
     begins[1:] = (start[1:] + apart[1:] > reach[:-1] + same_line) | (row[1:] != row[:-1])
     first = np.flatnonzero(begins)
     group = np.cumsum(begins) - 1
-    length = end - start
-    weight = np.maximum(length, 1e-6)
-    where = np.bincount(group, offset * weight) / np.bincount(group, weight)
-    longest = np.lexsort((length, group))
     last = np.append(first[1:], len(order)) - 1
-    out = Family(angle_deg, where, start[first], np.maximum.reduceat(end, first), style[longest[last]])
-    by_offset = np.argsort(out.offset, kind="stable")
-    return out.only(by_offset)
+    longest = np.lexsort((end - start, group))[last]
+    lowest, highest = offset[first] - lean[first] / 2, (offset + lean / 2)[np.lexsort((end, group))[last]]
+    out = Family(
+        angle_deg,
+        (lowest + highest) / 2,
+        highest - lowest,
+        start[first],
+        np.maximum.reduceat(end, first),
+        style[longest],
+    )
+    return out.only(np.argsort(out.offset, kind="stable"))

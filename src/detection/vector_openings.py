@@ -17,7 +17,8 @@ from detection.vector_canvas import Canvas
 from detection.vector_lines import Arcs, Family, Flags, axes_of
 from detection.vector_walls import Bands
 
-_QUARTER_DEG: Final = (55.0, 125.0)
+_DOOR_DEG: Final = (35.0, 130.0)
+_QUARTER_DEG: Final = (75.0, 105.0)
 _LANES: Final = (0.2, 0.5, 0.8)
 
 Kind = Literal["door", "window", "gap", "joint"]
@@ -49,7 +50,7 @@ class Opening:
 def find_doors(arcs: Arcs, xy: FloatArray, least: float, most: float) -> Doors:
     """The arcs of a quarter circle that have a leaf; the width is their usual radius, 0 where none is found."""
     nothing = Doors(np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0), np.zeros(0, bool), 0.0)
-    quarter = (arcs.sweep_deg > _QUARTER_DEG[0]) & (arcs.sweep_deg < _QUARTER_DEG[1])
+    quarter = (arcs.sweep_deg > _DOOR_DEG[0]) & (arcs.sweep_deg < _DOOR_DEG[1])
     quarter &= (arcs.radius >= least) & (arcs.radius <= most)
     length = np.hypot(xy[:, 2] - xy[:, 0], xy[:, 3] - xy[:, 1])
     found = []
@@ -63,7 +64,7 @@ def find_doors(arcs: Arcs, xy: FloatArray, least: float, most: float) -> Doors:
             found.append((centre, ends[0] if leaf[1] else ends[1], radius))
         elif leaf[0]:
             found += [(centre, end, radius) for end in ends]
-        else:
+        elif _QUARTER_DEG[0] < arcs.sweep_deg[k] < _QUARTER_DEG[1]:
             found += [(centre, end, -radius) for end in ends]
     if not found:
         return nothing
@@ -126,8 +127,10 @@ class OpeningSearch:
         return out
 
     def _from_end(self, bands: Bands, k: int, forward: bool) -> Opening | None:
-        low, high = float(bands.low[k]), float(bands.high[k])
+        low, high = (float(bands.edges[k, i + (1 if forward else 0)]) for i in (0, 2))
         depth = high - low
+        if depth <= 0:
+            return None
         tip = float(bands.end[k] if forward else bands.start[k])
         sign = 1.0 if forward else -1.0
         along, across = axes_of(bands.angle_deg)

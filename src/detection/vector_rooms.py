@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.morphology import Mask, components, distances
+from detection.morphology import Mask, box, components, dilated, distances
 from detection.pdf import Word
 from detection.regions import FloatArray, LabelImage
 
@@ -49,11 +49,47 @@ def find_areas(barrier: Mask) -> Areas:
     return Areas(labels, stats[:, cv2.CC_STAT_AREA].astype(np.int64), widest, outside)
 
 
+def measured(labels: LabelImage, before: Areas, divided: NDArray[np.bool_]) -> Areas:
+    """The areas of new labels, some of which were divided; parts that touch the page's edge are outside."""
+    count = int(labels.max()) + 1
+    area = np.bincount(labels.ravel(), minlength=count)
+    inner = np.ones(labels.shape, np.uint8)
+    inner[:, 1:][labels[:, 1:] != labels[:, :-1]] = 0
+    inner[1:][labels[1:] != labels[:-1]] = 0
+    inner[labels == 0] = 0
+    reach = distances(inner)
+    widest = np.zeros(count)
+    np.maximum.at(widest, labels.ravel(), reach.ravel())
+    outside = np.zeros(count, bool)
+    outside[: len(before.outside)] = before.outside & ~divided
+    outside[np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))] = True
+    outside[0] = False
+    return Areas(labels, area, widest, outside)
+
+
+def walled_share(labels: LabelImage, barrier: Mask) -> FloatArray:
+    """float64 (k,): the share of each label's outline that runs along a wall or a closure."""
+    edge = np.zeros(labels.shape, bool)
+    for a, b in (
+        ((slice(1, None),), (slice(None, -1),)),
+        ((slice(None), slice(1, None)), (slice(None), slice(None, -1))),
+    ):
+        differ = labels[a] != labels[b]
+        edge[a] |= differ
+        edge[b] |= differ
+    at = labels[edge]
+    beside = dilated(barrier, box(3, 3))[edge] > 0
+    count = np.bincount(at, minlength=int(labels.max()) + 1)
+    return np.bincount(at, beside, minlength=len(count)) / np.maximum(count, 1)
+
+
 def room_words(words: list[Word]) -> list[tuple[float, float, str]]:
     """The places of words that may name a room: names where there are any, else numbers, one entry a block."""
     names = [w for w in words if _NAME.search(w.text)]
     numbers = [w for w in words if _NUMBER.match(w.text) and not _NAME.search(w.text)]
     chosen = numbers if len(numbers) > 2 * len(names) else names
+    usual = float(np.median([w.size_pt for w in chosen])) if chosen else 0.0
+    chosen = [w for w in chosen if w.size_pt < 1.8 * usual]
     blocks: list[list[Word]] = []
     for word in chosen:
         for block in blocks:

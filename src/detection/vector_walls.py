@@ -28,6 +28,7 @@ class Bands:
         high: float64 (n,), the offset of the other, larger.
         start: float64 (n,), where the strip begins along the direction.
         end: float64 (n,), where it ends.
+        edges: float64 (n, 4), the exact offsets of its corners: low at the start and end, high at the start and end.
         pair: int64 (n, 2), the family's two lines.
         style: int64 (n, 2), their styles.
     """
@@ -37,6 +38,7 @@ class Bands:
     high: FloatArray
     start: FloatArray
     end: FloatArray
+    edges: FloatArray
     pair: Indices
     style: Indices
 
@@ -58,6 +60,7 @@ class Bands:
             self.high[which],
             self.start[which],
             self.end[which],
+            self.edges[which],
             self.pair[which],
             self.style[which],
         )
@@ -65,7 +68,8 @@ class Bands:
     def corners(self) -> FloatArray:
         """float64 (n, 4, 2): the strips' corners on the page."""
         along, across = axes_of(self.angle_deg)
-        at = [(self.start, self.low), (self.end, self.low), (self.end, self.high), (self.start, self.high)]
+        low_a, low_b, high_a, high_b = self.edges.T
+        at = [(self.start, low_a), (self.end, low_b), (self.end, high_b), (self.start, high_a)]
         return np.stack([t[:, None] * along + o[:, None] * across for t, o in at], axis=1)
 
 
@@ -97,13 +101,13 @@ def find_bands(family: Family, least: float, most: float, same_line: float) -> B
             open_parts = left
             if not open_parts:
                 break
-    if not rows:
-        return Bands(family.angle_deg, *(np.zeros(0),) * 4, np.zeros((0, 2), np.int64), np.zeros((0, 2), np.int64))
-    table = np.array(rows)
+    table = np.array(rows).reshape(-1, 4)
     pair = table[:, :2].astype(np.int64)
-    bands = Bands(
-        family.angle_deg, offset[pair[:, 0]], offset[pair[:, 1]], table[:, 2], table[:, 3], pair, family.style[pair]
-    )
+    a, b = table[:, 2], table[:, 3]
+    low, high = pair.T
+    edges = np.column_stack([family.across_at(line, at) for line in (low, high) for at in (a, b)])
+    middle = (edges[:, ::2] + edges[:, 1::2]) / 2
+    bands = Bands(family.angle_deg, middle[:, 0], middle[:, 1], a, b, edges, pair, family.style[pair])
     keep = (bands.depth >= least) & (bands.length >= 0.6 * bands.depth)
     return bands.only(keep)
 
