@@ -23,7 +23,7 @@ _IMPERIAL_NOTE: Final = re.compile(r"(\d+)(?:\s*[/⁄]\s*(\d+))?\s*[\"”″]\s*
 _STRONG_NUMBER: Final = re.compile(
     r"[A-Za-z]{0,3}[-.]?\d{3,4}[A-Za-z]{0,2}(?:[-.]\d{1,3})?|[A-Za-z]{0,2}\d{1,2}[.-]\d{1,3}[A-Za-z]?"
 )
-_WEAK_NUMBER: Final = re.compile(r"\d{1,2}[A-Za-z]?|[A-Za-z]\d{1,2}")
+_WEAK_NUMBER: Final = re.compile(r"\d{1,2}[A-Za-z]?")  # D3 and W1 are tags of doors and windows
 _ROMAN_OR_SHORT: Final = re.compile(r"[ivx]{1,4}|\d{1,2}[a-z]?|[a-z]")
 #: Tags of fittings and stairs: English abbreviations that stand in rooms and name none.
 _TAGS: Final = frozenset(
