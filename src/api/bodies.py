@@ -8,22 +8,20 @@ from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 from typing import Any, BinaryIO, Final, TypeVar
 
-import anyio
-import anyio.lowlevel
-import anyio.to_thread
+from anyio import to_thread
 
+from api.lanes import Lane
 from models.blueprint import MAX_FILE_BYTES
 from utils.errors import FileTooLargeError, InvalidRequestError, ServiceUnavailableError
 
-# Four letters of base64 hold three bytes; some clients write each "/" as "\/", and the rest of the JSON needs room.
-MAX_JSON_BYTES: Final = MAX_FILE_BYTES * 4 // 3 * 33 // 32 + 64 * 1024
+# Four letters of base64 hold three bytes; some clients write "/" as "\/" or break lines, and the rest needs room.
+MAX_JSON_BYTES: Final = MAX_FILE_BYTES * 4 // 3 * 17 // 16 + 64 * 1024
 MAX_FORM_BYTES: Final = MAX_FILE_BYTES + 64 * 1024
 IN_MEMORY_BYTES: Final = 8 * 1024 * 1024
 MAX_DEPTH: Final = 32
-_LARGE_AT_ONCE: Final = 2
 
 _T = TypeVar("_T")
-_large_lane: anyio.lowlevel.RunVar[anyio.CapacityLimiter] = anyio.lowlevel.RunVar("large_lane")
+_large = Lane("large bodies", 2)  # each takes a few times its size in memory
 
 
 class Spool:
@@ -40,7 +38,7 @@ class Spool:
         self.size_bytes += len(chunk)
         self._buffer += chunk
         if len(self._buffer) >= self._in_memory_bytes:
-            await anyio.to_thread.run_sync(self._flush)
+            await to_thread.run_sync(self._flush)
 
     def read(self) -> bytes:
         """Everything that was written."""
@@ -52,13 +50,9 @@ class Spool:
 
     async def with_bytes(self, work: Callable[[bytes], _T]) -> _T:
         """What `work` makes of everything that was written, in a thread; large ones wait for one another."""
-        limiter = None
         if self.size_bytes > self._in_memory_bytes:
-            limiter = _large_lane.get(None)
-            if limiter is None:
-                limiter = anyio.CapacityLimiter(_LARGE_AT_ONCE)
-                _large_lane.set(limiter)
-        return await anyio.to_thread.run_sync(lambda: work(self.read()), limiter=limiter)
+            return await _large.run(lambda: work(self.read()))
+        return await to_thread.run_sync(lambda: work(self.read()))
 
     def _flush(self) -> None:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import anyio
 from anyio import to_thread
@@ -17,6 +17,7 @@ from api.envelope import JSON, json_bytes, success
 from api.failures import add_handlers, only
 from api.gateway import Answered, Gateway, log_answered
 from api.health import Health
+from api.lanes import Lane
 from api.openapi import CREATE_JOB_BODY, JOBS, OPEN_UPLOAD_BODY, PREFIX, answer, describe, errors
 from api.schemas import (
     DeletedBody,
@@ -37,7 +38,8 @@ from storage.base import UPLOAD_PATH, Storage
 from utils.config import Settings
 from utils.errors import NotFoundError
 
-POLL_S = (0.1, 0.15, 0.25, 0.4, 0.5)
+_health_lane = Lane("health", 4)  # answers even while everything else waits for a slow store
+POLL_S: Final = (0.1, 0.15, 0.25, 0.4, 0.5)
 _DESCRIPTION = "A blueprint (PNG, JPG or PDF) goes in, its rooms come out as polygons."
 
 
@@ -93,9 +95,9 @@ def _add_open_routes(app: FastAPI, health: Health, *, is_open: bool) -> None:
             **answer(503, "A part does not work", HealthBody, headers=errors(503)[503]["headers"]),
         },
     )
-    def get_health() -> Response:
+    async def get_health() -> Response:
         """Whether the service and each of its parts works."""
-        status, body = health.report()
+        status, body = await _health_lane.run(health.report)
         headers = {"Retry-After": "5"} if status == 503 else None
         return Response(json_bytes(body), status, headers, media_type=JSON)
 

@@ -8,12 +8,11 @@ from urllib.parse import urljoin
 
 import anyio
 import anyio.from_thread
-import anyio.lowlevel
-import anyio.to_thread
 from fastapi import Request
 
 from api.bodies import MAX_FORM_BYTES, bounded, strict_json
 from api.creation import FORM_TYPE, JSON_TYPE, check_announced, media_type
+from api.lanes import Lane
 from api.multipart import MAX_FIELD_BYTES, Event, PartBegins, PartEnds, boundary_of, field_text, read_form
 from models.job import format_time
 from storage.base import UploadReceiver, UploadTicket
@@ -22,9 +21,8 @@ from utils.errors import InvalidRequestError, ServiceError, UnsupportedMediaType
 MAX_TICKET_BODY_BYTES: Final = 4096
 SILENCE_S: Final = 30.0
 """How long a client may send nothing in the middle of a file."""
-_AT_ONCE: Final = 64
 
-_lane: anyio.lowlevel.RunVar[anyio.CapacityLimiter] = anyio.lowlevel.RunVar("upload_lane")
+_lane = Lane("uploads", 64)  # a slow client keeps a thread
 
 
 async def check_empty(request: Request) -> None:
@@ -76,11 +74,7 @@ async def receive(request: Request, receiver: UploadReceiver) -> None:
     check_announced(request, MAX_FORM_BYTES)
     events = read_form(bounded(request.stream(), MAX_FORM_BYTES), boundary)
     fields = await _fields_before_file(events)
-    limiter = _lane.get(None)
-    if limiter is None:
-        limiter = anyio.CapacityLimiter(_AT_ONCE)
-        _lane.set(limiter)
-    await anyio.to_thread.run_sync(lambda: receiver.receive_upload(fields, _file_chunks(events)), limiter=limiter)
+    await _lane.run(lambda: receiver.receive_upload(fields, _file_chunks(events)))
 
 
 async def _fields_before_file(events: AsyncIterator[Event]) -> dict[str, str]:

@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from api.bodies import MAX_DEPTH, Spool, bounded, strict_json
-from utils.errors import FileTooLargeError, InvalidRequestError
+from utils.errors import FileTooLargeError, InvalidRequestError, ServiceUnavailableError
 
 
 @pytest.mark.parametrize(
@@ -83,3 +83,17 @@ def test_a_bounded_stream_counts_bytes_and_believes_nobody(last: bytes) -> None:
     else:
         with pytest.raises(FileTooLargeError):
             anyio.run(go)
+
+
+def test_a_full_disk_is_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full() -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("api.bodies.tempfile.TemporaryFile", full)
+
+    async def go() -> None:
+        with Spool(2) as spool:
+            await spool.write(b"abc")
+
+    with pytest.raises(ServiceUnavailableError):
+        anyio.run(go)
