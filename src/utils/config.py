@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -145,7 +146,7 @@ def _parameters(from_aws: bool) -> Parameters:
     return Parameters(fetch_parameter if from_aws else None, os.environ)
 
 
-def fetch_parameter(path: str) -> str | None:
+def fetch_parameter(path: str, sleep: Callable[[float], None] = time.sleep) -> str | None:
     """The parameter as Parameter Store has it now, decrypted, or None.
 
     Raises:
@@ -164,4 +165,4 @@ def fetch_parameter(path: str) -> str | None:
                 return None
             raise ServiceUnavailableError(service="parameters") from error
 
-    return retry_call(fetch, deadline_s=_FETCH_DEADLINE_S, jitter=True)
+    return retry_call(fetch, deadline_s=_FETCH_DEADLINE_S, jitter=True, sleep=sleep)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Final
@@ -51,7 +52,7 @@ def _secrets(from_aws: bool) -> Secrets:
     return Secrets(fetch_secret if from_aws else None, os.environ)
 
 
-def fetch_secret(secret_id: str) -> str | None:
+def fetch_secret(secret_id: str, sleep: Callable[[float], None] = time.sleep) -> str | None:
     """The secret's text as Secrets Manager has it now, or None.
 
     Raises:
@@ -71,4 +72,4 @@ def fetch_secret(secret_id: str) -> str | None:
             raise ServiceUnavailableError(service="secrets") from error
         return value.decode() if isinstance(value, bytes) else str(value)
 
-    return retry_call(fetch, deadline_s=_FETCH_DEADLINE_S, jitter=True)
+    return retry_call(fetch, deadline_s=_FETCH_DEADLINE_S, jitter=True, sleep=sleep)

@@ -34,11 +34,22 @@ DOCUMENT: dict[str, Any] = {
                     "flags": ["leaky"],
                 }
             ],
-            "openings": [{"kind": "door", "line": [[60.0, 20.0], [60.0, 30.0]], "rooms": ["room_001"], "confidence": 1.0}],
+            "openings": [
+                {"kind": "door", "line": [[60.0, 20.0], [60.0, 30.0]], "rooms": ["room_001"], "confidence": 1.0}
+            ],
         },
-        {"page": 2, "width": 10.0, "height": 10.0, "unit": "px", "message": "No walls.", "scale": None, "rooms": [], "openings": []},
+        {
+            "page": 2,
+            "width": 10.0,
+            "height": 10.0,
+            "unit": "px",
+            "message": "No walls.",
+            "scale": None,
+            "rooms": [],
+            "openings": [],
+        },
     ],
-}  # fmt: skip
+}
 
 
 def changed(path: str, value: object) -> dict[str, Any]:

@@ -48,14 +48,19 @@ def test_contexts_nest_and_end(lines: Any) -> None:
 
 
 def test_an_exception_ends_its_context_and_shows_in_its_line(lines: Any) -> None:
-    with pytest.raises(ZeroDivisionError), bind_context(correlation_id="corr_1"):
-        try:
-            1 / 0  # noqa: B018
-        except ZeroDivisionError:
-            get_logger().exception("It failed.", extra={"action": "failed"})
-            raise
+    def fail() -> None:
+        with bind_context(correlation_id="corr_1"):
+            try:
+                int("seven")
+            except ValueError:
+                get_logger().exception("It failed.", extra={"action": "failed"})
+                raise
+
+    with pytest.raises(ValueError, match="seven"):
+        fail()
     (line,) = lines()
-    assert line["exception_name"] == "ZeroDivisionError"
+    assert line["correlation_id"] == "corr_1"
+    assert line["exception_name"] == "ValueError"
     assert current_correlation_id() is None
 
 
