@@ -56,7 +56,8 @@ def find_regions(page: DrawnPage, settings: Settings, debug: Debug | None = None
     arcs, curved = find_arcs(xy)
     straight = ~curved & ~paths.dashed[paths.path[source]]
     doors = find_doors(arcs, xy[straight], 0.002 * side, 0.08 * side)
-    families = find_families(xy[straight], style[straight], same_line)
+    kept = np.flatnonzero(straight)[~doors.leaves]
+    families = find_families(xy[kept], style[kept], same_line)
     door_guess = doors.width or 0.02 * side
     families = [f.only(~hatch_lines(f, 0.8 * door_guess)) for f in families]
     least, most = (0.05 * doors.width, 0.65 * doors.width) if doors.width else (4e-4 * side, 0.035 * side)
@@ -178,7 +179,7 @@ def _rooms(drawing: _Drawing, bands: list[Bands], solid: Mask, has_solid: bool) 
         canvas.draw_lines(walls, segments)
     search = OpeningSearch(canvas, walls, drawing.families, drawing.doors, door)
     openings = [o for some in bands for o in search.run(some)]
-    openings += door_openings(drawing.doors, canvas, walls, 0.5 * wall)
+    openings += door_openings(drawing.doors, canvas, walls, min(0.5 * wall, 0.12 * door))
     closed = walls.copy()
     used_openings = []
     for opening in openings:
@@ -189,7 +190,10 @@ def _rooms(drawing: _Drawing, bands: list[Bands], solid: Mask, has_solid: bool) 
             used_openings.append(opening)
     closed = _without_specks(closed, max(6 * wall, 1.2 * door) * canvas.scale)
     areas = find_areas(closed)
-    words = room_words(drawing.page.words)
+    inner = np.append(~areas.outside, False)
+    inner[0] = False
+    every = drawing.page.words
+    words = room_words(every, inner[canvas.at(areas.labels, np.array([w.centre for w in every]).reshape(-1, 2))])
     names = np.array([w[:2] for w in words]).reshape(-1, 2)
     named = _named(areas, canvas, names)
     labelled = (
@@ -210,6 +214,8 @@ def _rooms(drawing: _Drawing, bands: list[Bands], solid: Mask, has_solid: bool) 
             rest[some.pair.ravel()] = False
             rest &= family.end - family.start > 0.5 * door
             dividers += Dividers(family.segments(rest), np.full(int(rest.sum()), 0.6))
+            rest &= family.end - family.start > 2 * door
+            dividers += rays(canvas, closed, family.segments(rest), several[areas.labels], door)
         outer = np.zeros(len(several), bool)
         outer[:] = several & areas.outside
         before = areas

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from detection.pdf import Paths
 from detection.regions import FloatArray
 
-MAX_FAMILIES: Final = 24
+MAX_FAMILIES: Final = 40
 _SAME_DIRECTION_DEG: Final = 0.8
-_LEAST_SHARE: Final = 0.004  # of all length drawn, that a direction must have to be searched for walls
+_LEAST_SHARE: Final = 0.0008  # of all length drawn, that a direction must have to be searched for walls
 _TURN_DEG: Final = (0.8, 50.0)
 _LEAST_ARC_DEG: Final = 35.0
 _LEAST_HATCH: Final = 8

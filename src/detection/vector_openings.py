@@ -27,13 +27,14 @@ Kind = Literal["door", "window", "gap", "joint"]
 @dataclass(frozen=True, slots=True)
 class Doors:
     """Door arcs: float64 (k, 2) hinges, (k, 2) where the shut door ends, (k,) their widths; width is the usual one,
-    has_leaf bool (k,)."""
+    has_leaf bool (k,), leaves bool (n,) which of the segments searched are leaves."""
 
     hinge: FloatArray
     latch: FloatArray
     radius: FloatArray
     has_leaf: Flags
     width: float
+    leaves: Flags
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,8 @@ class Opening:
 
 def find_doors(arcs: Arcs, xy: FloatArray, least: float, most: float) -> Doors:
     """The arcs of a quarter circle that have a leaf; the width is their usual radius, 0 where none is found."""
-    nothing = Doors(np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0), np.zeros(0, bool), 0.0)
+    leaves = np.zeros(len(xy), bool)
+    nothing = Doors(np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0), np.zeros(0, bool), 0.0, leaves)
     quarter = (arcs.sweep_deg > _DOOR_DEG[0]) & (arcs.sweep_deg < _DOOR_DEG[1])
     quarter &= (arcs.radius >= least) & (arcs.radius <= most)
     length = np.hypot(xy[:, 2] - xy[:, 0], xy[:, 3] - xy[:, 1])
@@ -71,7 +73,7 @@ def find_doors(arcs: Arcs, xy: FloatArray, least: float, most: float) -> Doors:
     hinge, latch, radius = (np.array([f[i] for f in found]) for i in range(3))
     sure = radius[radius > 0]
     width = _usual(sure) if len(sure) else 0.0
-    return Doors(hinge, latch, np.abs(radius), radius > 0, width)
+    return Doors(hinge, latch, np.abs(radius), radius > 0, width, leaves)
 
 
 def _usual(values: FloatArray) -> float:
@@ -96,7 +98,8 @@ def door_openings(doors: Doors, canvas: Canvas, barrier: Mask, depth: float) -> 
             continue
         along = (latch - hinge) / radius
         across = np.array([-along[1], along[0]]) * depth / 2
-        a, b = hinge - along * slack, latch + along * (0.0 if meets.any() else slack)
+        a = hinge - along * _to_wall(canvas, barrier, hinge, -along, slack)
+        b = latch + along * (0.0 if meets.any() else _to_wall(canvas, barrier, latch, along, slack))
         out.append(
             Opening("door", np.array([a - across, b - across, b + across, a + across]), np.array([a, b]), radius, 0.85)
         )
@@ -107,6 +110,13 @@ def _near(canvas: Canvas, barrier: Mask, point: FloatArray, slack: float) -> boo
     low = np.maximum(np.floor((point - slack) * canvas.scale), 0).astype(int)
     high = np.ceil((point + slack) * canvas.scale).astype(int) + 1
     return bool(barrier[low[1] : high[1], low[0] : high[0]].any())
+
+
+def _to_wall(canvas: Canvas, barrier: Mask, point: FloatArray, way: FloatArray, slack: float) -> float:
+    """How far a door's end is from the wall, straight on; 0 where there is none within the slack."""
+    ways = np.arange(0.0, slack, 0.5 / canvas.scale)
+    hit = np.flatnonzero(canvas.at(barrier, point + ways[:, None] * way))
+    return float(ways[hit[0]]) if len(hit) else 0.0
 
 
 class OpeningSearch:

@@ -83,12 +83,19 @@ def walled_share(labels: LabelImage, barrier: Mask) -> FloatArray:
     return np.bincount(at, beside, minlength=len(count)) / np.maximum(count, 1)
 
 
-def room_words(words: list[Word]) -> list[tuple[float, float, str]]:
-    """The places of words that may name a room: names where there are any, else numbers, one entry a block."""
+def room_words(words: list[Word], inside: NDArray[np.bool_]) -> list[tuple[float, float, str]]:
+    """The places of words that may name a room, one entry a block: names or numbers, whichever the plan uses.
+
+    Args:
+        words: the page's words.
+        inside: bool (n,), which of them lie in a closed area, where they tell the plan's habit.
+    """
     names = [w for w in words if _NAME.search(w.text)]
     numbers = [w for w in words if _NUMBER.match(w.text) and not _NAME.search(w.text)]
-    chosen = numbers if len(numbers) > 2 * len(names) else names
-    usual = float(np.median([w.size_pt for w in chosen])) if chosen else 0.0
+    within = {id(w) for w, is_inside in zip(words, inside.tolist(), strict=True) if is_inside}
+    count = [sum(id(w) in within for w in kind) for kind in (names, numbers)]
+    chosen = numbers if count[1] > 2 * count[0] else names
+    usual = float(np.median([w.size_pt for w in chosen if id(w) in within] or [w.size_pt for w in chosen] or [0.0]))
     chosen = [w for w in chosen if w.size_pt < 1.8 * usual]
     blocks: list[list[Word]] = []
     for word in chosen:
