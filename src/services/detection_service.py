@@ -11,14 +11,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, Protocol, TypeVar
 
-from utils.logging import bind_context, get_logger
-from utils.retry import retry_call
-
 from models.blueprint import Blueprint, PageSelection
 from models.floorplan import Floorplan, Source
 from models.job import Job, Status, now_utc, page_picture_key, result_key
 from storage.base import Delivery, Preview, Storage
 from utils.errors import JobNotFoundError, ProcessingFailedError, ServiceError, ServiceUnavailableError
+from utils.logging import bind_context, get_logger
+from utils.retry import retry_call
 
 MAX_DELIVERIES: Final = 3
 JOB_LIMIT_S: Final = 900.0

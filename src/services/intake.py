@@ -7,12 +7,11 @@ import binascii
 import re
 from typing import Final
 
-from utils.config import Settings
-
 from models.blueprint import MAX_FILE_BYTES, Blueprint, BlueprintFormat, check_declared_format, check_file_size
 from models.job import blueprint_key, is_job_id
 from services.fetch import Fetcher
 from storage.base import Storage
+from utils.config import Settings
 from utils.errors import InvalidRequestError, UrlNotAllowedError
 
 _URL: Final = re.compile(r"\s*[a-zA-Z][a-zA-Z0-9+.-]*://")

@@ -9,9 +9,6 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
-from utils.config import Settings
-from utils.logging import bind_context, get_logger
-
 from models.blueprint import MAX_FILE_BYTES, Blueprint, PageSelection
 from models.job import (
     Job,
@@ -25,6 +22,7 @@ from models.job import (
 from services import intake
 from services.creation import Budget, Creation, Idempotency, marker_name
 from storage.base import JobMessage, JobPage, Storage, UploadTicket
+from utils.config import Settings
 from utils.errors import (
     JobAlreadyCompletedError,
     JobNotFoundError,
@@ -32,6 +30,7 @@ from utils.errors import (
     ResultNotReadyError,
     ValidationFailedError,
 )
+from utils.logging import bind_context, get_logger
 
 __all__ = ["Idempotency", "JobService"]
 

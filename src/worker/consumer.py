@@ -7,11 +7,10 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from utils.logging import get_logger
-
 from services.detection_service import JOB_LIMIT_S, DetectionService
 from storage.base import Delivery, JobQueue, Storage
 from utils.errors import ServiceError
+from utils.logging import get_logger
 
 LEASE_S: Final = 20.0  # how long a dead worker's job waits for the next one; at most 30
 IDLE_S: Final = 0.1

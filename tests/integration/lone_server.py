@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 
 from utils.config import load_settings
-
 from worker.pool import WorkerPool
 
 if __name__ == "__main__":

@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 from tests.integration.slow_engine import POISON, QUICK, SLOW
 from tests.unit.services.plans import plan
-from utils.config import Settings, load_settings
 
 from models.floorplan import Floorplan
 from models.job import Job, Status
 from services.job_service import JobService
 from storage import open_storage
 from storage.base import Storage
+from utils.config import Settings, load_settings
 from worker.pool import WorkerPool
 
 ME = "me"

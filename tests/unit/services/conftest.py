@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 from tests.unit.services.plans import Ticking, make_service
-from utils.config import Settings, load_settings
 
 from services.job_service import JobService
 from storage import open_storage
 from storage.base import Storage
+from utils.config import Settings, load_settings
 
 
 @pytest.fixture

@@ -9,13 +9,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from utils.config import Settings
-
 from models.blueprint import Blueprint, PageSelection
 from models.floorplan import Floorplan, Page, Room, Source
 from services.detection_service import Observer
 from services.job_service import JobService
 from storage.base import Storage
+from utils.config import Settings
 from utils.errors import ServiceUnavailableError
 
 MODEL_VERSION = "test-1"

@@ -6,12 +6,12 @@ import threading
 
 import pytest
 from tests.unit.services.plans import png
-from utils.config import Settings, load_settings
 
 from models.blueprint import MAX_FILE_BYTES, BlueprintFormat
 from services import intake
 from services.fetch import Fetcher
 from storage.base import Storage
+from utils.config import Settings, load_settings
 from utils.errors import FileTooLargeError, InvalidFileFormatError, InvalidRequestError, UrlNotAllowedError
 
 TEXT = base64.b64encode(png()).decode()

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 from tests.unit.services.plans import MODEL_VERSION, Ticking, failing, make_service, plan, png
-from utils.config import Settings
 
 from models.blueprint import BlueprintFormat, PageSelection
 from models.job import Job, Status, is_job_id, page_picture_key, result_key
 from services.job_service import Idempotency, JobService
 from storage.base import Preview, Storage
+from utils.config import Settings
 from utils.errors import (
     IdempotencyKeyReusedError,
     InvalidFileFormatError,

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 from tests.unit.services.plans import MODEL_VERSION, Engine, Failing, plan
-from utils.config import load_settings
 
 from models.job import Job, Status
 from services.detection_service import DetectionService
 from services.job_service import JobService
 from storage import open_storage
 from storage.base import Storage
+from utils.config import load_settings
 from worker.consumer import Consumer, consume
 
 ME = "me"
