@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.morphology import Mask, components
+from detection.morphology import Mask, box, components, eroded
 from detection.pdf import Paths
 from detection.regions import FloatArray, LabelImage
 
@@ -117,6 +117,8 @@ def solid_walls(fills: Fills, least_px: float, most_px: float) -> tuple[Mask, ND
     depths: list[tuple[float, float]] = []
     for number in np.flatnonzero(np.bincount(fills.paint.ravel(), minlength=256)[1:256]) + 1:
         one = (fills.paint == number).astype(np.uint8)
+        if eroded(one, box(2 * most_px, 2 * most_px)).sum() > 0.25 * one.sum():
+            continue  # broad areas: floors, not walls
         labels, stats = components(one)
         area = stats[1:, cv2.CC_STAT_AREA].astype(np.float64)
         if not len(area):

@@ -40,13 +40,20 @@ def find_areas(barrier: Mask) -> Areas:
     free = (barrier == 0).astype(np.uint8)
     labels, stats = components(free, connectivity=4)
     reach = distances(free)
-    widest = np.zeros(len(stats))
-    np.maximum.at(widest, labels.ravel(), reach.ravel())
+    widest = _widest(labels, reach, len(stats))
     outside = np.zeros(len(stats), bool)
     edge = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
     outside[np.unique(edge)] = True
     outside[0] = False
     return Areas(labels, stats[:, cv2.CC_STAT_AREA].astype(np.int64), widest, outside)
+
+
+def _widest(labels: LabelImage, reach: NDArray[np.float32], count: int) -> FloatArray:
+    """float64 (count,): each label's largest reach, taken from the peaks alone."""
+    peak = (reach >= dilated(reach, box(3, 3))) & (reach > 0)
+    widest = np.zeros(count)
+    np.maximum.at(widest, labels[peak], reach[peak])
+    return widest
 
 
 def measured(labels: LabelImage, before: Areas, divided: NDArray[np.bool_]) -> Areas:
@@ -58,8 +65,7 @@ def measured(labels: LabelImage, before: Areas, divided: NDArray[np.bool_]) -> A
     inner[1:][labels[1:] != labels[:-1]] = 0
     inner[labels == 0] = 0
     reach = distances(inner)
-    widest = np.zeros(count)
-    np.maximum.at(widest, labels.ravel(), reach.ravel())
+    widest = _widest(labels, reach, count)
     outside = np.zeros(count, bool)
     outside[: len(before.outside)] = before.outside & ~divided
     outside[np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))] = True
@@ -92,6 +98,7 @@ def room_words(words: list[Word], inside: NDArray[np.bool_]) -> list[tuple[float
     """
     names = [w for w in words if _NAME.search(w.text)]
     numbers = [w for w in words if _NUMBER.match(w.text) and not _NAME.search(w.text)]
+    numbers = [w for w, beside in zip(numbers, _beside(numbers, names), strict=True) if not beside]
     within = {id(w) for w, is_inside in zip(words, inside.tolist(), strict=True) if is_inside}
     count = [sum(id(w) in within for w in kind) for kind in (names, numbers)]
     chosen = numbers if count[1] > 2 * count[0] else names
@@ -110,6 +117,19 @@ def room_words(words: list[Word], inside: NDArray[np.bool_]) -> list[tuple[float
         boxes = np.array([w.box for w in block])
         middle = (boxes[:, :2].min(axis=0) + boxes[:, 2:].max(axis=0)) / 2
         out.append((float(middle[0]), float(middle[1]), " ".join(w.text for w in block)))
+    return out
+
+
+def _beside(words: list[Word], others: list[Word]) -> list[bool]:
+    """Whether each word lies next to, above or below one of the others: an area or a count to a name."""
+    if not words or not others:
+        return [False] * len(words)
+    boxes = np.array([w.box for w in others])
+    out = []
+    for word in words:
+        gap_x = np.maximum(boxes[:, 0], word.box[0]) - np.minimum(boxes[:, 2], word.box[2])
+        gap_y = np.maximum(boxes[:, 1], word.box[1]) - np.minimum(boxes[:, 3], word.box[3])
+        out.append(bool(((gap_x < 0.9 * word.size_pt) & (gap_y < 1.2 * word.size_pt)).any()))
     return out
 
 
