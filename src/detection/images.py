@@ -32,6 +32,7 @@ class _Facts:
     components: int = 3
     adobe: bool = False
     size_px: tuple[int, int] = (0, 0)  # of a JPEG
+    profile: tuple[int, int] | None = None  # where a PNG keeps its colour profile, which libpng only grumbles about
     clear_grey: int | None = None  # the grey, 0..255, that a PNG of fewer than 8 bits shows as transparent
 
 
@@ -47,6 +48,8 @@ def decode_image(data: bytes, image_format: BlueprintFormat) -> ByteImage:
         image = _decode_plain_cmyk(data, *facts.size_px)
     else:
         # OpenCV takes every CMYK picture for Adobe's inverted kind, which is right for those that say so.
+        if facts.profile is not None:
+            data = data[: facts.profile[0]] + data[facts.profile[1] :]
         flags = cv2.IMREAD_UNCHANGED if facts.alpha else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
         try:
             image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags)
@@ -138,6 +141,7 @@ def _png_facts(data: bytes) -> _Facts:
     """
     alpha, orientation, clear_grey, at = False, 1, None, 8
     depth = colour_type = 8
+    profile = None
     view = memoryview(data)
     while at + 12 <= len(data):
         (length,), kind = struct.unpack_from(">I", data, at), data[at + 4 : at + 8]
@@ -154,10 +158,12 @@ def _png_facts(data: bytes) -> _Facts:
             alpha = True
             if colour_type == 0 and depth < 8 and length >= 2:
                 clear_grey = data[at + 9] * 255 // (2**depth - 1)
+        elif kind == b"iCCP":
+            profile = (at, end)
         elif kind == b"eXIf":
             orientation = _exif_orientation(data[at + 8 : end - 4])
         elif kind == b"IEND":
-            return _Facts(orientation, alpha, clear_grey=clear_grey)
+            return _Facts(orientation, alpha, profile=profile, clear_grey=clear_grey)
         at = end
     raise _damaged(BlueprintFormat.PNG, "its end is missing")
 

@@ -130,6 +130,12 @@ class TestPictures:
         with pytest.raises(InvalidFileFormatError):
             decode_image(b"\x89PNG\r\n\x1a\n" + body, PNG)
 
+    def test_a_broken_colour_profile_disturbs_nobody(self, capfd: pytest.CaptureFixture[str]) -> None:
+        data = saved(sample(), "PNG", icc_profile=b"no profile at all " * 20)
+        assert b"iCCP" in data
+        assert np.array_equal(decode_image(data, PNG), seen_by_pillow(saved(sample(), "PNG")))
+        assert capfd.readouterr().err == ""
+
     def test_raster_scales(self) -> None:
         with open_document(Blueprint.parse(saved(sample(), "PNG"))) as document:
             (page,) = document.pages()
