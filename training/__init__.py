@@ -1,1 +1,1 @@
-"""The plan generator: layouts, the hands that draw them, and what time does to the sheets. Not part of the product."""
+"""The plan generator and the training of the weights; never imported by `src/`."""

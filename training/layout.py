@@ -1,216 +1,241 @@
-"""Layouts in metres: rooms by subdivision, walls between them, doors that reach every room, windows, furniture.
+"""A floor as cells, walls, openings and rooms: the one description that every drawing of it comes from.
 
-One description serves every drawing, so the truth is exact: a room is what its walls' inner faces enclose, and a
-doorway belongs to neither of its rooms.
+Glossary: a *cell* is a space up to the centre lines of its walls; an *edge* is the straight piece of wall between two
+cells, or a cell and the outside; an *opening* is a door, gap or window in an edge; a *room* is a cell less its walls.
+All lengths are in metres, y down.
 """
 
 from __future__ import annotations
 
-import random
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Final
 
-from shapely.geometry import LineString, MultiLineString, Polygon, box
-from shapely.geometry.base import BaseGeometry
-from shapely.ops import linemerge, unary_union
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from shapely.geometry import LineString, MultiPolygon, Point, Polygon
+from shapely.ops import linemerge, polygonize
 
-MIN_SHARED_M = 1.3
-DOOR_M = 0.85
+Floats = NDArray[np.float64]
+Rng = np.random.Generator
+
+HUBS: Final = frozenset({"hall", "corridor", "landing", "lobby"})
+OUTDOOR: Final = frozenset({"balcony", "terrace", "porch"})
+NO_ROOM: Final = frozenset({"solid", "shaft"})
+WET: Final = frozenset({"bath", "wc", "wcs", "shower", "laundry", "ensuite"})
+_GRID_M: Final = 0.001
 
 
-@dataclass
-class Room:
-    """A room by its walls' centre lines (or outer faces, at the facade), with what is printed in it."""
+@dataclass(frozen=True)
+class Cell:
+    """A space up to its walls' centre lines."""
 
-    outline: Polygon
+    polygon: Polygon
     kind: str
-    label: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class WallSizes:
+    """How thick a building's walls are."""
+
+    outer_m: float = 0.3
+    inner_m: float = 0.12
+    rail_m: float = 0.08
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A straight piece of wall; `cells` holds the indices on its left and right, -1 the outside."""
+
+    a: tuple[float, float]
+    b: tuple[float, float]
+    cells: tuple[int, int]
+    thickness_m: float
+    kind: str  # outer | inner | rail
+
+    @property
+    def length_m(self) -> float:
+        """The length of the centre line."""
+        return float(np.hypot(self.b[0] - self.a[0], self.b[1] - self.a[1]))
+
+
+@dataclass(frozen=True)
+class Opening:
+    """A door, a bare gap or a window from `p` to `q` on an edge's centre line.
+
+    `side` tells where a leaf swings to: +1 into the edge's first cell, -1 into its second; `hinge` the end it hangs on, 0 or 1.
+    """
+
+    edge: Edge
+    p: tuple[float, float]
+    q: tuple[float, float]
+    kind: str  # door | double | sliding | folding | gap | window
+    side: int = 1
+    hinge: int = 0
+
+    @property
+    def width_m(self) -> float:
+        """The clear width."""
+        return float(np.hypot(self.q[0] - self.p[0], self.q[1] - self.p[1]))
+
+    def quad(self, grow_m: float = 0.0) -> Floats:
+        """The part of the wall it takes out, float64 (4, 2)."""
+        return strip(self.p, self.q, self.edge.thickness_m / 2 + grow_m)
+
+
+@dataclass(frozen=True)
+class Room:
+    """A space inside its walls' faces."""
+
+    polygon: Polygon
+    kind: str
+    cell: int
+    name: str = ""
     number: str = ""
 
 
-@dataclass
-class Opening:
-    """A door, window or bare gap: its middle, whether its wall runs horizontally, and how a leaf hangs."""
+@dataclass(frozen=True)
+class Fixture:
+    """A piece of furniture: its back left corner, the unit vectors along its back and into the room, its size."""
 
     kind: str
-    x: float
-    y: float
-    horizontal: bool
-    width: float
-    hinge: int = 1
-    side: int = 1
+    origin: tuple[float, float]
+    along: tuple[float, float]
+    into: tuple[float, float]
+    width_m: float
+    depth_m: float
 
-    def cut(self, depth: float) -> Polygon:
-        """The piece of wall that is missing, for walls up to `depth` thick."""
-        along, across = self.width / 2, depth / 2 + 0.01
-        dx, dy = (along, across) if self.horizontal else (across, along)
-        return box(self.x - dx, self.y - dy, self.x + dx, self.y + dy)
+    def quad(self) -> Floats:
+        """Its outline, float64 (4, 2)."""
+        o, u, v = np.array(self.origin), np.array(self.along) * self.width_m, np.array(self.into) * self.depth_m
+        return np.array([o, o + u, o + u + v, o + v])
 
 
-@dataclass
-class Plan:
-    """A floor: y grows downwards, the origin is the top left corner of the building."""
+@dataclass(frozen=True)
+class Layout:
+    """A floor, whole: what is drawn and what is true."""
 
-    rooms: list[Room]
-    openings: list[Opening] = field(default_factory=list)
-    outer_m: float = 0.35
-    inner_m: float = 0.14
-    title: str = ""
-
-    @property
-    def footprint(self) -> BaseGeometry:
-        """All rooms together."""
-        return unary_union([room.outline for room in self.rooms])
+    kind: str
+    cells: tuple[Cell, ...]
+    edges: tuple[Edge, ...]
+    openings: tuple[Opening, ...]
+    rooms: tuple[Room, ...]
+    walls: Polygon | MultiPolygon  # the bodies, openings not yet taken out
+    solids: tuple[Polygon, ...] = ()
+    shafts: tuple[Polygon, ...] = ()
+    fixtures: tuple[Fixture, ...] = ()
+    extras: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def solid(self) -> BaseGeometry:
-        """The walls as if they had no openings."""
-        partitions = unary_union([room.outline.exterior for room in self.rooms]).buffer(
-            self.inner_m / 2, cap_style="square", join_style="mitre"
-        )
-        shell = self.footprint.boundary.buffer(self.outer_m, join_style="mitre")
-        return unary_union([partitions, shell]).intersection(self.footprint.buffer(0.0, join_style="mitre"))
-
-    @property
-    def walls(self) -> BaseGeometry:
-        """The walls as drawn, doors and windows cut out."""
-        return self.solid.difference(unary_union([o.cut(2.2 * self.outer_m) for o in self.openings]))
-
-    def interior(self, room: Room) -> Polygon:
-        """The room's floor between the inner faces of its walls."""
-        inner = room.outline.difference(self.solid)
-        parts = [inner] if isinstance(inner, Polygon) else list(inner.geoms)
-        return max(parts, key=lambda part: part.area)
+    def bounds(self) -> tuple[float, float, float, float]:
+        """x_min, y_min, x_max, y_max of the walls."""
+        return tuple(self.walls.bounds)  # type: ignore[return-value]
 
 
-def subdivide(rng: random.Random, x: float, y: float, w: float, h: float, smallest_m2: float) -> list[Polygon]:
-    """The rectangle cut into rooms of at least `smallest_m2`, none much longer than wide."""
-    if w * h < 2.2 * smallest_m2 or (w * h < 3.4 * smallest_m2 and rng.random() < 0.35):
-        return [box(x, y, x + w, y + h)]
-    share = rng.uniform(0.36, 0.64)
-    if w > h:
-        cut = round(w * share, 1)
-        return subdivide(rng, x, y, cut, h, smallest_m2) + subdivide(rng, x + cut, y, w - cut, h, smallest_m2)
-    cut = round(h * share, 1)
-    return subdivide(rng, x, y, w, cut, smallest_m2) + subdivide(rng, x, y + cut, w, h - cut, smallest_m2)
+def strip(p: Sequence[float], q: Sequence[float], half_m: float) -> Floats:
+    """The rectangle about p→q that reaches `half_m` to both sides, float64 (4, 2)."""
+    a, b = np.asarray(p, float), np.asarray(q, float)
+    along = (b - a) / max(float(np.hypot(*(b - a))), 1e-9)
+    normal = np.array([-along[1], along[0]]) * half_m
+    return np.array([a + normal, b + normal, b - normal, a - normal])
 
 
-def shared_runs(a: BaseGeometry, b: BaseGeometry) -> list[LineString]:
-    """The straight pieces of wall that two outlines share, longest first."""
-    common = a.intersection(b)
-    if common.geom_type in ("MultiLineString", "GeometryCollection"):
-        lines = [g for g in common.geoms if g.geom_type == "LineString"]
-        common = linemerge(MultiLineString(lines)) if len(lines) > 1 else (lines[0] if lines else LineString())
-    pieces = list(common.geoms) if common.geom_type == "MultiLineString" else [common]
-    straight: list[LineString] = []
-    for piece in pieces:
-        if piece.geom_type != "LineString" or piece.is_empty:
+def node_cells(cells: Sequence[Cell]) -> list[Cell]:
+    """The same cells with every corner of a neighbour made a corner of theirs, so that a warp keeps them joined."""
+    lines = shapely.unary_union([shapely.set_precision(c.polygon.boundary, _GRID_M) for c in cells])
+    noded = []
+    for face in polygonize(lines):
+        inside = face.representative_point()
+        owner = next((c for c in cells if c.polygon.contains(inside)), None)
+        if owner is not None:
+            noded.append(Cell(face, owner.kind, owner.name))
+    return noded
+
+
+def warp_cells(cells: Sequence[Cell], move: Callable[[Floats], Floats]) -> list[Cell]:
+    """The cells with `move` applied to their corners, float64 (n, 2) to (n, 2)."""
+    moved = [Cell(shapely.transform(c.polygon, move), c.kind, c.name) for c in node_cells(cells)]
+    return list(cells) if any(not c.polygon.is_valid for c in moved) else moved
+
+
+def find_edges(cells: Sequence[Cell], sizes: WallSizes) -> list[Edge]:
+    """The straight pieces of wall between the cells and around them."""
+    lines = shapely.unary_union([shapely.set_precision(c.polygon.boundary, _GRID_M) for c in cells])
+    points = [shapely.get_coordinates(line) for line in getattr(lines, "geoms", [lines])]
+    starts = np.concatenate([p[:-1] for p in points])
+    ends = np.concatenate([p[1:] for p in points])
+    along = ends - starts
+    length = np.hypot(along[:, 0], along[:, 1])
+    normal = np.stack([-along[:, 1], along[:, 0]], axis=1) / np.maximum(length, 1e-9)[:, None]
+    middle = (starts + ends) / 2
+    sides = []
+    for sign in (1, -1):
+        probe = middle + normal * 0.02 * sign
+        owner = np.full(len(probe), -1)
+        for index, cell in enumerate(cells):
+            owner[shapely.contains_xy(cell.polygon, probe[:, 0], probe[:, 1])] = index
+        sides.append(owner)
+    edges = []
+    for a, b, left, right in zip(starts.tolist(), ends.tolist(), *sides, strict=True):
+        if left == right or (a == b):
             continue
-        points = list(piece.simplify(0.001).coords)
-        straight += [LineString(pair) for pair in zip(points, points[1:], strict=False)]
-    return sorted(straight, key=lambda s: -s.length)
+        kind, thickness = _edge_kind([cells[i].kind if i >= 0 else "" for i in (left, right)], sizes)
+        edges.append(Edge((a[0], a[1]), (b[0], b[1]), (int(left), int(right)), thickness, kind))
+    return edges
 
 
-def place(run: LineString, rng: random.Random, kind: str, width: float, share: float | None = None) -> Opening:
-    """An opening on a run of wall, away from its ends."""
-    (x0, y0), (x1, y1) = run.coords[0], run.coords[-1]
-    spare = max(0.0, run.length - width - 0.6)
-    at = (0.3 + width / 2 + spare * (rng.random() if share is None else share)) / run.length
-    return Opening(
-        kind, x0 + (x1 - x0) * at, y0 + (y1 - y0) * at, abs(y1 - y0) < 1e-6, width, rng.choice((-1, 1)), rng.choice((-1, 1))
-    )
+def _edge_kind(kinds: list[str], sizes: WallSizes) -> tuple[str, float]:
+    outside = [k == "" or k in OUTDOOR for k in kinds]
+    if all(outside):
+        return "rail", sizes.rail_m
+    if any(outside) or all(k in ("unit", "stair") for k in kinds):
+        return "outer", sizes.outer_m
+    return "inner", sizes.inner_m
 
 
-def connect(plan: Plan, rng: random.Random, hub: int = 0, bare_gaps: float = 0.1) -> None:
-    """Doors so that every room is reached, as many as possible straight from the hub; windows and a front door."""
-    reached, waiting = [hub], [i for i in range(len(plan.rooms)) if i != hub]
-    while waiting:
-        door = None
-        for inside in reached:
-            for room in waiting:
-                runs = shared_runs(plan.rooms[inside].outline, plan.rooms[room].outline)
-                if runs and runs[0].length >= MIN_SHARED_M:
-                    kind = "gap" if rng.random() < bare_gaps else "door"
-                    door = room, place(runs[0], rng, kind, DOOR_M if kind == "door" else 1.0)
-                    break
-            if door:
-                break
-        if door is None:
-            raise ValueError("a room has no wall long enough for a door")
-        reached.append(door[0])
-        waiting.remove(door[0])
-        plan.openings.append(door[1])
-    edge = plan.footprint.boundary
-    entered = False
-    for index, room in enumerate(plan.rooms):
-        for run in shared_runs(room.outline, edge):
-            opening = None
-            if index == hub and not entered and run.length > 1.2:
-                opening, entered = place(run, rng, "door", 0.95, 0.5), True
-            elif run.length > 2.2 and room.kind not in ("store",):
-                opening = place(run, rng, "window", min(2.2, run.length - 1.4), 0.5)
-            if opening is not None:  # the facade's wall lies inside the footprint's edge
-                _inwards(plan, opening)
-                plan.openings.append(opening)
+def wall_bodies(edges: Sequence[Edge]) -> Polygon | MultiPolygon:
+    """The area that the walls stand on, corners filled."""
+    by_thickness: dict[float, list[LineString]] = defaultdict(list)
+    at_node: dict[tuple[float, float], list[float]] = defaultdict(list)
+    for edge in edges:
+        by_thickness[edge.thickness_m].append(LineString([edge.a, edge.b]))
+        for end in (edge.a, edge.b):
+            at_node[(round(end[0], 3), round(end[1], 3))].append(edge.thickness_m)
+    bodies = []
+    for thickness, lines in by_thickness.items():
+        merged = linemerge(lines) if len(lines) > 1 else lines[0]
+        bodies.append(merged.buffer(thickness / 2, cap_style="flat", join_style="mitre", mitre_limit=3))
+    for node, sizes in at_node.items():
+        if len(sizes) > 1:
+            bodies.append(Point(node).buffer(sorted(sizes)[-2] / 2, cap_style="square"))
+    return shapely.unary_union(bodies)
 
 
-def _inwards(plan: Plan, opening: Opening) -> None:
-    for dx, dy in ((0, 1), (0, -1), (1, 0), (-1, 0)):
-        if (dx == 0) != opening.horizontal:
+def rooms_of(cells: Sequence[Cell], walls: Polygon | MultiPolygon) -> list[Room]:
+    """What is left of the cells inside their walls' faces; a cell that the walls fill gives none."""
+    rooms = []
+    for index, cell in enumerate(cells):
+        if cell.kind in NO_ROOM:
             continue
-        probe = box(opening.x + dx * 0.2 - 0.05, opening.y + dy * 0.2 - 0.05, opening.x + dx * 0.2 + 0.05, opening.y + dy * 0.2 + 0.05)
-        if plan.footprint.contains(probe):
-            opening.x += dx * plan.outer_m / 2
-            opening.y += dy * plan.outer_m / 2
-            opening.side = dx + dy
-            return
+        free = shapely.difference(cell.polygon, walls)
+        parts = [p for p in getattr(free, "geoms", [free]) if isinstance(p, Polygon)]
+        if not parts:
+            continue
+        largest = max(parts, key=lambda p: p.area).simplify(0.002)
+        if largest.area > 0.25 and largest.buffer(-0.18).area > 0:
+            rooms.append(Room(largest, cell.kind, index, cell.name))
+    return rooms
 
 
-def dwelling(seed: int, width: float, height: float, names: dict[str, str], smallest_m2: float = 7.0) -> Plan:
-    """A flat or a house: a hall along one side of the middle, rooms around it."""
-    rng = random.Random(seed)
-    hall = 1.5
-    top = round(height * rng.uniform(0.42, 0.55), 1)
-    outlines = [box(0, top, width * 0.72, top + hall)]
-    outlines += subdivide(rng, 0, 0, width, top, smallest_m2)
-    outlines += subdivide(rng, 0, top + hall, width * 0.72, height - top - hall, smallest_m2)
-    outlines += [box(width * 0.72, top, width, height)]
-    rooms = [Room(outlines[0], "hall")] + [Room(outline, "room") for outline in outlines[1:]]
-    by_area = sorted(rooms[1:], key=lambda room: -room.outline.area)
-    kinds = ["living", "kitchen", "bedroom", "bedroom", "bedroom", "bath", "store", "bath", "store"]
-    for room, kind in zip(by_area, kinds[: len(by_area) - 2] + ["bath", "store"][: min(2, len(by_area))], strict=False):
-        room.kind = kind
-    for room in rooms:
-        room.kind = "bedroom" if room.kind == "room" else room.kind
-        room.label = names[room.kind]
-    plan = Plan(rooms)
-    connect(plan, rng)
-    return plan
-
-
-def office(seed: int, bays: int, names: dict[str, str], floor: int) -> Plan:
-    """An office floor: rooms on both sides of a corridor, numbered along it."""
-    rng = random.Random(seed)
-    depth, corridor = 5.2, 2.0
-    rooms: list[Room] = []
-    width = 0.0
-    for row, y in ((0, 0.0), (1, depth + corridor)):
-        x = 0.0
-        for bay in range(bays):
-            w = round(rng.uniform(2.7, 5.4), 1)
-            if row and bay == bays - 1:
-                w = round(width - x, 1)
-            if row and (x + w > width - 2.6 or bay == bays - 1):
-                w = round(width - x, 1)
-            kind = rng.choice(("office", "office", "office", "meeting", "store"))
-            rooms.append(Room(box(x, y, x + w, y + depth), kind, names[kind]))
-            x += w
-            if row and x >= width - 0.01:
-                break
-        if not row:
-            width = x
-    rooms.insert(0, Room(box(0, depth, width, depth + corridor), "hall", names["hall"]))
-    for index, room in enumerate(rooms):
-        room.number = f"{floor}{index:02d}"
-    plan = Plan(rooms, outer_m=0.4, inner_m=0.12)
-    connect(plan, rng, bare_gaps=0.0)
-    return plan
+def assemble(kind: str, cells: Sequence[Cell], edges: Sequence[Edge], openings: Sequence[Opening]) -> Layout:
+    """The floor of cells whose edges and openings are settled."""
+    walls = wall_bodies(edges)
+    solids = tuple(c.polygon for c in cells if c.kind == "solid")
+    if solids:
+        walls = shapely.unary_union([walls, *solids])
+    shafts = tuple(s for c in cells if c.kind == "shaft" if not (s := shapely.difference(c.polygon, walls)).is_empty)
+    rooms = tuple(rooms_of(cells, walls))
+    return Layout(kind, tuple(cells), tuple(edges), tuple(openings), rooms, walls, solids, shafts)
