@@ -128,12 +128,10 @@ class LocalBlobs(BlobStore):
         """None: there are no URLs of this store."""
         return None
 
-    def sweep(self) -> None:
-        """Remove files that have had their time: 30 days, a day for uploads that no job was made of."""
-        now = self._clock()
+    def sweep(self, folder: str = "", lifetime: timedelta = FILE_LIFETIME) -> None:
+        """Remove the folder's files that have had their time."""
         with translating():
-            remove_tree(self._root / UPLOADS, (now - UPLOAD_LIFETIME).timestamp())
-            remove_tree(self._root, (now - FILE_LIFETIME).timestamp())
+            remove_tree(self._root / folder, (self._clock() - lifetime).timestamp())
 
 
 class LocalUploads(UploadReceiver):
@@ -152,6 +150,10 @@ class LocalUploads(UploadReceiver):
             raise UploadNotAllowedError("The upload ticket has expired.")
         self._blobs.put_pieces(signed["key"], _bounded(stream, int(signed["max_bytes"])))
         return signed["key"]
+
+    def sweep(self) -> None:
+        """Remove uploads of which no job was made within a day."""
+        self._blobs.sweep(UPLOADS, UPLOAD_LIFETIME)
 
 
 def sign_fields(secret: bytes, fields: Mapping[str, str]) -> str:

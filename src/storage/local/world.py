@@ -61,10 +61,10 @@ def open_local(data_dir: Path, clock: Clock) -> Storage:
     blueprints = LocalBlobs(data_dir / "blueprints", staging, database, clock)
     cache = LocalBlobs(data_dir / "cache", staging, database, clock)
     jobs, claims = LocalJobs(database, clock), LocalClaims(database, clock)
-    previews = LocalPreviews(database, cache, clock)
+    previews, uploads = LocalPreviews(database, cache, clock), LocalUploads(blueprints, database, clock)
 
     def sweep() -> None:
-        for part in (jobs, claims, previews, blueprints, cache):
+        for part in (jobs, claims, previews, uploads, blueprints, cache):
             part.sweep()
         with translating():
             remove_tree(staging, (clock() - STAGED_LIFETIME).timestamp())  # what killed processes left
@@ -77,6 +77,6 @@ def open_local(data_dir: Path, clock: Clock) -> Storage:
         previews=previews,
         claims=claims,
         checks=(DatabaseCheck(database), FilesCheck(staging)),
-        uploads=LocalUploads(blueprints, database, clock),
+        uploads=uploads,
         sweep=sweep,
     )
