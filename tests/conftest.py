@@ -20,12 +20,15 @@ from utils.config import Settings, load_settings
 Exercised = set[tuple[str, str, int]]
 MakeApp = Callable[..., FastAPI]
 
-# Runs after everything else, because it asks what everything else has exercised.
+# Quick tests run first; this one runs after everything else, because it asks what everything else has exercised.
 LAST = "test_route_coverage.py"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.path.name == LAST)
+    def late(item: pytest.Item) -> bool:
+        return any(item.get_closest_marker(name) for name in ("slow", "browser"))
+
+    items.sort(key=lambda item: (item.path.name == LAST, late(item)))
 
 
 @pytest.fixture(scope="session")

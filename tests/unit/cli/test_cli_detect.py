@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import subprocess
+import sys
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import cv2
 import pytest
 from typer.testing import CliRunner
 
+from cli.detect import _settle
 from cli.main import app
-from cli.plan import write_whole
+from cli.plan import Outcome, Task, write_whole
 from models.floorplan import Floorplan
 
-from .conftest import Run, draw_plan
+from .conftest import ROOT, Run, draw_plan
 
 
 def invoke(*arguments: object):
@@ -147,3 +154,50 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="directory"):
         write_whole(tmp_path / "there", b"data")
     assert [path.name for path in tmp_path.iterdir()] == ["there"]
+
+
+class Deadly(Task):
+    """A task that ends the process which unpacks it."""
+
+    def __reduce__(self):
+        return os._exit, (3,)
+
+
+def broken() -> Future[Outcome]:
+    future: Future[Outcome] = Future()
+    future.set_exception(BrokenProcessPool())
+    return future
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_takes_no_other_file_with_it(plan: Path) -> None:
+    beside = _settle(Task(str(plan)), broken())
+    assert beside.error is None
+    assert Floorplan.from_json(beside.text or "").room_count == 2
+    dead = _settle(Deadly(str(plan)), broken())
+    assert dead.text is None
+    assert "process died" in (dead.error or "")
+
+
+def test_a_terminal_sees_a_bar_and_stdout_stays_clean(plan: Path, tmp_path: Path) -> None:
+    terminal, end = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cli.main", "detect", str(plan)],
+        stdout=subprocess.PIPE,
+        stderr=end,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src"), "TERM": "xterm"},
+    )
+    os.close(end)
+    shown = b""
+    try:
+        while part := os.read(terminal, 4096):
+            shown += part
+    except OSError:  # what a terminal's reader gets when the last writer is gone
+        pass
+    finally:
+        os.close(terminal)
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert Floorplan.from_json(printed).room_count == 2
+    assert b"plan.png: " in shown
