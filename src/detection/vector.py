@@ -73,9 +73,14 @@ def find_regions(page: DrawnPage, settings: Settings, debug: Debug | None = None
     canvas = Canvas.of(page.width, page.height, scale)
     fills = paint_fills(paths, canvas)
     solid, wall_paints, solid_px = solid_walls(fills, least * scale, most * scale)
+    filled = [_filled(b, canvas, solid) for b in rows]
     wall = hollow
-    if solid_px:
-        filled = [_filled(b, canvas, solid) for b in rows]
+    solid_length = sum(float(b.length[f & (b.length >= 3 * b.depth)].sum()) for b, f in zip(rows, filled, strict=True))
+    hollow_length = sum(
+        float(b.length[~f & (s == 0) & (b.length >= 3 * b.depth) & (np.abs(np.log(b.depth / max(hollow,1e-9))) < 0.7)].sum())
+        for b, f, s in zip(rows, filled, stacks, strict=True)
+    )
+    if solid_px and solid_length >= 0.5 * hollow_length:
         wall = (
             usual_depth(
                 np.concatenate([b.depth[f] for b, f in zip(rows, filled, strict=True)]),
@@ -85,13 +90,16 @@ def find_regions(page: DrawnPage, settings: Settings, debug: Debug | None = None
             )
             or solid_px / scale
         )
+    filled_only = solid_length >= hollow_length
+    import os
+    if os.environ.get("VDBG"): print("solid", solid_length, "hollow", hollow_length, hollow, wall, doors.width, scale)
     if not wall:
         return None
     door = doors.width or 6 * wall
     drawing = _Drawing(
         page, paths, styles_of(paths)[0][paths.path], canvas, families, doors, door, wall, least, same_line, debug
     )
-    bands = _wall_bands(drawing, rows, stacks, solid, wall_paints)
+    bands = _wall_bands(drawing, rows, stacks, solid, wall_paints, filled_only)
     return _rooms(drawing, bands, solid, bool(solid_px))
 
 
@@ -111,7 +119,7 @@ class _Drawing:
 
 
 def _wall_bands(
-    drawing: _Drawing, rows: list[Bands], stacks: list[FloatArray], solid: Mask, wall_paints: NDArray[np.bool_]
+    drawing: _Drawing, rows: list[Bands], stacks: list[FloatArray], solid: Mask, wall_paints: NDArray[np.bool_], filled_only: bool
 ) -> list[Bands]:
     """The strips that are walls: filled ones, and hollow ones unless the plan fills its walls."""
     wall, canvas, paths = drawing.wall, drawing.canvas, drawing.paths
@@ -120,14 +128,13 @@ def _wall_bands(
     if wall_paints.any():
         of_wall = paths.filled & _has_paint(paths, canvas, solid)
         wall_style[np.unique(drawing.style[np.isin(paths.path, np.flatnonzero(of_wall))])] = True
-    has_solid = bool(solid.any())
     words = np.array([w.centre for w in drawing.page.words]).reshape(-1, 2)
     for bands, stack in zip(rows, stacks, strict=True):
         filled = _filled(bands, canvas, solid)
         usual = (bands.depth >= 0.35 * wall) & (bands.depth <= 3 * wall)
         usual &= (stack == 0) | (stack <= 2.5 * wall)
         usual &= (bands.length >= 1.5 * bands.depth) | filled
-        if has_solid:
+        if filled_only:
             usual &= filled | wall_style[bands.style].all(axis=1)
         usual &= ~_with_words(bands, words)
         out.append(bands.only(usual | (filled & (bands.depth >= drawing.least))))
@@ -196,8 +203,9 @@ def _rooms(drawing: _Drawing, bands: list[Bands], solid: Mask, has_solid: bool) 
     words = room_words(every, inner[canvas.at(areas.labels, np.array([w.centre for w in every]).reshape(-1, 2))])
     names = np.array([w[:2] for w in words]).reshape(-1, 2)
     named = _named(areas, canvas, names)
+    wide = (areas.reach_px > 0.5 * door * canvas.scale) & ~areas.outside
     labelled = (
-        named[1:].sum() and (named[(areas.reach_px > 0.5 * door * canvas.scale) & ~areas.outside] > 0).mean() > 0.6
+        bool(wide.any()) and float((named[wide] > 0).mean()) > 0.6
     )
     several = (named > 1) | (areas.outside & (named > 0))
     several[0] = False

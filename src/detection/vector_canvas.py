@@ -90,6 +90,7 @@ def paint_fills(paths: Paths, canvas: Canvas) -> Fills:
     rank = np.zeros(len(colours), np.int64)
     rank[common] = np.arange(1, len(common) + 1)
     rank[(colours.min(axis=1) >= _WHITE)] = 0
+    page = canvas.width_px * canvas.height_px / canvas.scale**2
     bounds = np.searchsorted(paths.path, [chosen, chosen + 1])
     for index in range(len(chosen)):
         first, last = int(bounds[0, index]), int(bounds[1, index])
@@ -99,6 +100,8 @@ def paint_fills(paths: Paths, canvas: Canvas) -> Fills:
         span = (np.ptp(xy[:, [0, 2]]), np.ptp(xy[:, [1, 3]]))
         if max(span) * canvas.scale < 1.5:
             continue
+        if last - first <= 5 and span[0] * span[1] > 0.85 * page:
+            rank[number[index]] = 0  # coloured paper
         cuts = np.flatnonzero(np.diff(paths.subpath[first:last])) + 1
         rings = [canvas.points(part[:, :2]) for part in np.split(xy, cuts) if len(part) >= 3]
         if rings:
