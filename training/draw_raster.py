@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import cv2
 import numpy as np
-import reportlab
+import reportlab  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from PIL import ImageFont
 

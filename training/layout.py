@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 import shapely
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from shapely.geometry import LineString, MultiPolygon, Point, Polygon
 from shapely.ops import linemerge, polygonize
 
@@ -135,7 +135,7 @@ class Layout:
         return tuple(self.walls.bounds)  # type: ignore[return-value]
 
 
-def strip(p: Sequence[float], q: Sequence[float], half_m: float) -> Floats:
+def strip(p: ArrayLike, q: ArrayLike, half_m: float) -> Floats:
     """The rectangle about p→q that reaches `half_m` to both sides, float64 (4, 2)."""
     a, b = np.asarray(p, float), np.asarray(q, float)
     along = (b - a) / max(float(np.hypot(*(b - a))), 1e-9)

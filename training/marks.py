@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
+from numpy.typing import ArrayLike
 from shapely.geometry import MultiPolygon, Polygon
 
 from training.layout import Floats
@@ -69,7 +70,7 @@ class Drawing:
 
 
 def polyline(
-    points: Sequence[Sequence[float]] | Floats, colour: Colour = BLACK, pen: float = 1.0, dash_m: float = 0.0
+    points: ArrayLike | list[Floats], colour: Colour = BLACK, pen: float = 1.0, dash_m: float = 0.0
 ) -> Shape:
     """An open line."""
     return Shape((np.asarray(points, float),), None, colour, pen, closed=False, dash_m=dash_m)
@@ -92,7 +93,7 @@ def area(
     return Shape(tuple(rings), fill, line, pen, True, hatch, layer=layer)
 
 
-def arc(centre: Sequence[float], radius: float, from_rad: float, to_rad: float) -> Floats:
+def arc(centre: Sequence[float] | Floats, radius: float, from_rad: float, to_rad: float) -> Floats:
     """Points along a circle, float64 (n, 2)."""
     turns = np.linspace(from_rad, to_rad, max(6, math.ceil(abs(to_rad - from_rad) / 0.16)))
     return np.stack([centre[0] + radius * np.cos(turns), centre[1] + radius * np.sin(turns)], axis=1)

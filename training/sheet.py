@@ -10,7 +10,7 @@ import numpy as np
 
 from training.hand import Hand
 from training.layout import Floats, Layout, Rng
-from training.marks import Colour, Drawing, Mark, Shape, Text, ellipse, polyline
+from training.marks import Colour, Drawing, Hatch, Mark, Shape, Text, ellipse, polyline
 from training.words import FIRMS, NOTES, TITLES
 
 
@@ -293,3 +293,27 @@ def lay_out(
     else:
         drawing.bounds = (0, 0, width, bottom)
     return drawing, moves
+
+
+def site(bounds: tuple[float, float, float, float], hand: Hand, rng: Rng) -> list[Mark]:
+    """What lies about a house: trees, paving, the plot's line, a drive; none of it a room."""
+    x0, y0, x1, y1 = bounds
+    marks: list[Mark] = []
+    grey: Colour = (130, 130, 130)
+    for _ in range(int(rng.integers(0, 7))):
+        x, y, r = float(rng.uniform(x0 - 5, x1 + 5)), float(rng.uniform(y0 - 5, y1 + 5)), float(rng.uniform(0.6, 1.8))
+        if x0 - r < x < x1 + r and y0 - r < y < y1 + r:
+            continue
+        turns = np.linspace(0, 2 * math.pi, 40, endpoint=False)
+        wave = r * (1 + 0.12 * np.sin(turns * int(rng.integers(5, 12))))
+        fill: Colour | None = (214, 232, 205) if rng.random() < 0.4 else None
+        crown = np.stack([x + wave * np.cos(turns), y + wave * np.sin(turns)], 1)
+        marks += [Shape((crown,), fill, grey, 0.8), Shape((ellipse(x, y, 0.1, 0.1, 8),), grey, grey)]
+    gap = float(rng.uniform(1.5, 5))
+    plot = np.array([[x0 - gap, y0 - gap], [x1 + gap * 1.4, y0 - gap * 0.8], [x1 + gap, y1 + gap], [x0 - gap * 1.2, y1 + gap * 1.3]])
+    marks.append(Shape((plot,), None, hand.ink, 1.0, True, None, 0.4))
+    if rng.random() < 0.5:
+        left, width = float(rng.uniform(x0, x1)), float(rng.uniform(1.5, 4))
+        drive = np.array([[left, y1], [left + width, y1], [left + width * 1.1, y1 + gap * 1.1], [left - 0.2, y1 + gap * 1.2]])
+        marks.append(Shape((drive,), None, grey, 0.8, True, Hatch(0.4, (0.0, 90.0), (170, 170, 170), 0.6)))
+    return marks

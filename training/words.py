@@ -1,4 +1,5 @@
 """What plans say: room names in several languages, sizes as people write them, sheet texts."""
+# ruff: noqa: E501  (tables of words read best a language a line)
 
 from __future__ import annotations
 
