@@ -26,12 +26,13 @@ def find_regions(image: ByteImage, settings: Settings, debug: Debug | None = Non
     """The rooms of a picture (uint8 h x w x 3 BGR, or h x w grey), in its own pixels as page units."""
     grey, scale, margin = _working_image(image, settings)
     turn = Turn.upright(grey)
-    readings = find_walls(turn.forth(grey))
-    if not readings:
+    finds: list[_Find] = []
+    for walls in find_walls(turn.forth(grey)):
+        finds.append(_search(walls))
+        if finds[-1].coverage >= _WELL_COVERED:
+            break
+    if not finds:
         return _nothing(image, "Nothing is drawn on this page.")
-    finds = [_search(readings[0])]
-    if len(readings) > 1 and finds[0].coverage < _WELL_COVERED:
-        finds.append(_search(readings[1]))
     best = max(finds, key=lambda find: find.coverage)
     if debug is not None:
         _draw_steps(debug, turn.forth(grey), best)

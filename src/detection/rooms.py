@@ -45,10 +45,9 @@ def find_rooms(closed: Mask, limits: RoomLimits) -> tuple[LabelImage, list[Regio
     free = (closed == 0).astype(np.uint8)
     areas, stats = components(free, connectivity=4)
     reach = distances(free)
-    widest = np.zeros(len(stats))
-    np.maximum.at(widest, areas.ravel(), reach.ravel())
     edge = np.unique(np.concatenate([areas[0], areas[-1], areas[:, 0], areas[:, -1]]))
-    is_room = (widest >= limits.half_width_px) & (stats[:, cv2.CC_STAT_AREA] >= limits.area_px)
+    is_room = stats[:, cv2.CC_STAT_AREA] >= limits.area_px
+    is_room &= np.bincount(areas[reach >= limits.half_width_px], minlength=len(stats)) > 0
     is_room[0] = is_room[edge] = False
     is_room[_frames(areas, stats, is_room)] = False
 

@@ -7,6 +7,7 @@ thickness at a pixel is the shorter of the horizontal and the vertical run of in
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final, cast
 
@@ -103,7 +104,7 @@ def _drawn_lengths(thickness: NDArray[np.int32], length: NDArray[np.int32], at_l
     return np.convolve(per_width, [0.25, 0.5, 0.25], "same")
 
 
-def find_walls(grey: ByteImage) -> list[Walls]:
+def find_walls(grey: ByteImage) -> Iterator[Walls]:
     """The readings of a picture (uint8 h x w), the likelier first; none where nothing is drawn.
 
     Where strokes of two thicknesses are seen, the thicker ones are probably walls; but a pen may also be uneven, and
@@ -112,11 +113,11 @@ def find_walls(grey: ByteImage) -> list[Walls]:
     ink, faint = ink_masks(grey)
     strokes = measure_strokes(ink)
     if strokes is None:
-        return []
-    readings = [strokes]
+        return
+    yield _read(ink.astype(np.uint8), faint.astype(np.uint8), strokes)
     if strokes.wall_from_px is not None:
-        readings.append(replace(strokes, wall_from_px=None, wall_px=max(6, int(0.014 * strokes.extent_px))))
-    return [_read(ink.astype(np.uint8), faint.astype(np.uint8), reading) for reading in readings]
+        hollow = replace(strokes, wall_from_px=None, wall_px=max(6, int(0.014 * strokes.extent_px)))
+        yield _read(ink.astype(np.uint8), faint.astype(np.uint8), hollow)
 
 
 def _read(drawn: Mask, faint: Mask, strokes: Strokes) -> Walls:
@@ -135,13 +136,16 @@ def _hollow_walls(drawn: Mask, thin_px: int, max_px: int, length_px: int) -> Mas
 
 
 def _closed_strips(drawn: Mask, thin_px: int, max_px: int) -> tuple[Mask, int]:
-    """White areas closed by lines that are nowhere wider than a wall but far longer than wide, with their lines, and their length."""
+    """Closed white areas as thin as walls and far longer than wide, with their lines; and how long they are together."""
     areas, stats = components(1 - drawn, connectivity=4)
+    reach = distances(1 - drawn)
+    wide = np.bincount(areas[2 * reach > max_px], minlength=len(stats)) > 0
+    narrow = np.flatnonzero(~wide[areas] & (drawn == 0))
     widest = np.zeros(len(stats), np.float32)
-    np.maximum.at(widest, areas.ravel(), distances(1 - drawn).ravel())
+    np.maximum.at(widest, areas.ravel()[narrow], reach.ravel()[narrow])
     width, size = 2 * widest, stats[:, cv2.CC_STAT_AREA]
     longer = np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
-    strip = (width <= max_px) & (width >= 2) & (longer >= 1.3 * max_px) & (size >= 2.5 * width**2)
+    strip = ~wide & (width >= 2) & (longer >= 1.3 * max_px) & (size >= 2.5 * width**2)
     strip[0] = False
     inside = strip[areas].astype(np.uint8)
     lined = inside | (drawn & dilated(inside, box(2 * thin_px + 3, 2 * thin_px + 3)))
