@@ -75,10 +75,13 @@ def find_regions(page: DrawnPage, settings: Settings, debug: Debug | None = None
     solid, wall_paints, solid_px = solid_walls(fills, least * scale, most * scale)
     filled = [_filled(b, canvas, solid) for b in rows]
     wall = hollow
-    solid_length = sum(float(b.length[f & (b.length >= 3 * b.depth)].sum()) for b, f in zip(rows, filled, strict=True))
+    long = [b.length >= np.maximum(3 * b.depth, 1.5 * door_guess) for b in rows]
+    solid_length = sum(float(b.length[f & l].sum()) for b, f, l in zip(rows, filled, long, strict=True))
+    styles = _wall_styles(rows, stacks, filled, hollow, families)
+    like = [np.abs(np.log(b.depth / max(hollow, 1e-9))) < 0.7 for b in rows]
     hollow_length = sum(
-        float(b.length[~f & (s == 0) & (b.length >= 3 * b.depth) & (np.abs(np.log(b.depth / max(hollow,1e-9))) < 0.7)].sum())
-        for b, f, s in zip(rows, filled, stacks, strict=True)
+        float(b.length[~f & (s == 0) & l & k & styles[b.style].all(axis=1)].sum())
+        for b, f, s, l, k in zip(rows, filled, stacks, long, like, strict=True)
     )
     if solid_px and solid_length >= 0.5 * hollow_length:
         wall = (
@@ -92,14 +95,16 @@ def find_regions(page: DrawnPage, settings: Settings, debug: Debug | None = None
         )
     filled_only = solid_length >= hollow_length
     import os
-    if os.environ.get("VDBG"): print("solid", solid_length, "hollow", hollow_length, hollow, wall, doors.width, scale)
+
+    if os.environ.get("VDBG"):
+        print("solid", solid_length, "hollow", hollow_length, hollow, wall, doors.width, scale)
     if not wall:
         return None
     door = doors.width or 6 * wall
     drawing = _Drawing(
         page, paths, styles_of(paths)[0][paths.path], canvas, families, doors, door, wall, least, same_line, debug
     )
-    bands = _wall_bands(drawing, rows, stacks, solid, wall_paints, filled_only)
+    bands = _wall_bands(drawing, rows, stacks, solid, wall_paints, filled_only, styles)
     return _rooms(drawing, bands, solid, bool(solid_px))
 
 
@@ -118,8 +123,29 @@ class _Drawing:
     debug: Debug | None
 
 
+def _wall_styles(
+    rows: list[Bands], stacks: list[FloatArray], filled: list[NDArray[np.bool_]], wall: float, families: list[Family]
+) -> NDArray[np.bool_]:
+    """bool (s,): the styles in which much of the length of hollow strips as thick as walls is drawn."""
+    count = 1 + max(int(f.style.max(initial=0)) for f in families)
+    paired, drawn = np.zeros(count), np.zeros(count)
+    for bands, stack, solid, family in zip(rows, stacks, filled, families, strict=True):
+        good = ~solid & (stack == 0) & (bands.length >= 4 * bands.depth)
+        good &= (bands.depth > 0.6 * wall) & (bands.depth < 1.7 * wall)
+        for side in (0, 1):
+            np.add.at(paired, bands.style[good, side], bands.length[good])
+        np.add.at(drawn, family.style, family.end - family.start)
+    return (paired >= 0.04 * paired.max(initial=0.0)) & (paired >= 0.15 * drawn)
+
+
 def _wall_bands(
-    drawing: _Drawing, rows: list[Bands], stacks: list[FloatArray], solid: Mask, wall_paints: NDArray[np.bool_], filled_only: bool
+    drawing: _Drawing,
+    rows: list[Bands],
+    stacks: list[FloatArray],
+    solid: Mask,
+    wall_paints: NDArray[np.bool_],
+    filled_only: bool,
+    styles: NDArray[np.bool_],
 ) -> list[Bands]:
     """The strips that are walls: filled ones, and hollow ones unless the plan fills its walls."""
     wall, canvas, paths = drawing.wall, drawing.canvas, drawing.paths
@@ -134,6 +160,7 @@ def _wall_bands(
         usual = (bands.depth >= 0.35 * wall) & (bands.depth <= 3 * wall)
         usual &= (stack == 0) | (stack <= 2.5 * wall)
         usual &= (bands.length >= 1.5 * bands.depth) | filled
+        usual &= filled | styles[bands.style].all(axis=1)
         if filled_only:
             usual &= filled | wall_style[bands.style].all(axis=1)
         usual &= ~_with_words(bands, words)
@@ -185,7 +212,15 @@ def _rooms(drawing: _Drawing, bands: list[Bands], solid: Mask, has_solid: bool) 
         faces.append(segments)
         canvas.draw_lines(walls, segments)
     search = OpeningSearch(canvas, walls, drawing.families, drawing.doors, door)
-    openings = [o for some in bands for o in search.run(some)]
+    pieces, stats = components(walls)
+    large = stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max(axis=1) >= 2.5 * door * canvas.scale
+    large[0] = False
+    openings = []
+    for some in bands:
+        along, across = axes_of(some.angle_deg)
+        middle = ((some.start + some.end) / 2)[:, None] * along + ((some.low + some.high) / 2)[:, None] * across
+        sure = large[canvas.at(pieces, middle)] | (canvas.at(solid, middle) > 0)
+        openings += search.run(some, sure)
     openings += door_openings(drawing.doors, canvas, walls, min(0.5 * wall, 0.12 * door))
     closed = walls.copy()
     used_openings = []
@@ -204,9 +239,7 @@ def _rooms(drawing: _Drawing, bands: list[Bands], solid: Mask, has_solid: bool) 
     names = np.array([w[:2] for w in words]).reshape(-1, 2)
     named = _named(areas, canvas, names)
     wide = (areas.reach_px > 0.5 * door * canvas.scale) & ~areas.outside
-    labelled = (
-        bool(wide.any()) and float((named[wide] > 0).mean()) > 0.6
-    )
+    labelled = bool(wide.any()) and float((named[wide] > 0).mean()) > 0.6
     several = (named > 1) | (areas.outside & (named > 0))
     several[0] = False
     if several.any():

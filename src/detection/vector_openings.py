@@ -126,13 +126,18 @@ class OpeningSearch:
         self._canvas, self._barrier, self._doors, self._door = canvas, barrier, doors, door
         self._families = {round(f.angle_deg, 3): f for f in families}
 
-    def run(self, bands: Bands) -> list[Opening]:
-        """The openings that continue these bands, at most nine doors' widths long."""
+    def run(self, bands: Bands, sure: Flags) -> list[Opening]:
+        """The openings that continue these bands, at most nine doors' widths long.
+
+        Args:
+            bands: strips of one direction.
+            sure: bool (n,), which belong to walls beyond doubt; from the others only doors and windows lead on.
+        """
         out: list[Opening] = []
         for k in range(len(bands.low)):
             for forward in (True, False):
                 opening = self._from_end(bands, k, forward)
-                if opening is not None:
+                if opening is not None and (sure[k] or opening.kind in ("door", "window")):
                     out.append(opening)
         return out
 
@@ -191,8 +196,10 @@ class OpeningSearch:
             return 0.0
         slack = 0.1 * (high - low)
         first, last = np.searchsorted(family.offset, [low - slack, high + slack])
-        a = np.clip(family.start[first:last], start, end)
-        b = np.clip(family.end[first:last], start, end)
+        slack = 0.35 * self._door
+        own = (family.start[first:last] > start - slack) & (family.end[first:last] < end + slack)
+        a = np.clip(family.start[first:last][own], start, end)
+        b = np.clip(family.end[first:last][own], start, end)
         cells = np.zeros(65)
         for p, q in zip(a.tolist(), b.tolist(), strict=True):
             if q > p:
