@@ -12,7 +12,7 @@ from storage.base import Delivery, JobQueue, Storage
 from utils.errors import ServiceError
 from utils.logging import get_logger
 
-LEASE_S: Final = 20.0  # how long a dead worker's job waits for the next one; at most 30
+LEASE_S: Final = 15.0  # how long a dead worker's job waits for the next one; at most 30
 IDLE_S: Final = 0.1
 _OUTAGE_S: Final = 2.0
 # The engine is asked to stop at the limit; if it has not by then, it hangs.

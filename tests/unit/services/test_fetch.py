@@ -5,12 +5,11 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from tests.unit.services.certificates import make_certificate
+from tests.unit.services.webserver import server
 
 from services.fetch import Fetcher, is_public
 from utils.errors import FileTooLargeError, UrlFetchFailedError, UrlNotAllowedError
@@ -22,38 +21,6 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nplan!"
 def fetch(url: str, *, addresses: list[str] | None = None, **options: object) -> bytes:
     fetcher = Fetcher(resolve=lambda host, port: addresses or [], deadline_s=2.0)
     return fetcher.fetch(url, **{"hosts": HOSTS, "max_bytes": 1000, **options})  # type: ignore[arg-type]
-
-
-@contextmanager
-def server(answer: bytes | Callable[[socket.socket, bytes], None], tls: ssl.SSLContext | None = None) -> Iterator[int]:
-    """A server on a free port of loopback that reads one request after another and answers each the same."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(10)
-
-        def serve() -> None:
-            while True:
-                try:
-                    connection, _ = listener.accept()
-                except OSError:
-                    return
-                with connection:
-                    try:
-                        talk = tls.wrap_socket(connection, server_side=True) if tls else connection
-                        request = talk.recv(65536)
-                        if callable(answer):
-                            answer(talk, request)
-                        else:
-                            talk.sendall(answer)
-                    except OSError:
-                        continue
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        try:
-            yield listener.getsockname()[1]
-        finally:
-            listener.shutdown(socket.SHUT_RDWR)
-    thread.join(10)
 
 
 def fetch_local(port: int, *, path: str = "/a.png?x=1", **options: object) -> bytes:

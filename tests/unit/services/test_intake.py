@@ -2,14 +2,16 @@ from __future__ import annotations
 
 import base64
 import socket
-import threading
+from pathlib import Path
 
 import pytest
 from tests.unit.services.plans import png
+from tests.unit.services.webserver import server
 
 from models.blueprint import MAX_FILE_BYTES, BlueprintFormat
 from services import intake
 from services.fetch import Fetcher
+from services.job_service import Idempotency, JobService
 from storage.base import Storage
 from utils.config import Settings, load_settings
 from utils.errors import FileTooLargeError, InvalidFileFormatError, InvalidRequestError, UrlNotAllowedError
@@ -99,18 +101,26 @@ def test_a_listed_host_with_an_inside_address_is_not_fetched_from(storage: Stora
 
 
 def test_an_exempt_server_is_fetched_from(storage: Storage) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(10)
-
-        def serve() -> None:
-            connection, _ = listener.accept()
-            with connection:
-                connection.recv(4096)
-                connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + png())
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        host = f"127.0.0.1:{listener.getsockname()[1]}"
+    with server(b"HTTP/1.1 200 OK\r\n\r\n" + png()) as port:
+        host = f"127.0.0.1:{port}"
         settings = load_settings(url_test_exempt=host)
         assert intake.read_url(f"http://{host}/plan", "png", settings, storage=storage).data == png()
-        thread.join(10)
+
+
+def test_a_job_from_a_url_is_made_once_and_fetched_once(storage: Storage, tmp_path: Path) -> None:
+    asked: list[bytes] = []
+
+    def answer(talk: socket.socket, request: bytes) -> None:
+        asked.append(request)
+        talk.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + png())
+
+    with server(answer) as port:
+        host = f"127.0.0.1:{port}"
+        service = JobService(storage, load_settings(data_dir=tmp_path / "data", url_test_exempt=host))
+        key = Idempotency("k", "f")
+        job = service.create_from_url(f"http://{host}/plan", "png", owner="me", idempotency=key)
+        assert service.create_from_url(f"http://{host}/plan", "png", owner="me", idempotency=key) == job
+        with pytest.raises(UrlNotAllowedError):
+            service.create_from_url("https://elsewhere.example.com/plan", "png", owner="me")
+    assert len(asked) == 1
+    assert storage.blueprints.get(job.blueprint_s3_key) == png()
