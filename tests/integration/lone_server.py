@@ -10,7 +10,7 @@ from utils.config import load_settings
 from worker.pool import WorkerPool
 
 if __name__ == "__main__":
-    pool = WorkerPool(load_settings(data_dir=Path(sys.argv[1])), 2, engine="tests.integration.slow_engine", lease_s=1.0)
+    pool = WorkerPool(load_settings(data_dir=Path(sys.argv[1])), 2, engine="tests.integration.slow_engine", lease_s=2.0)
     pool.start()
     print(*pool.pids(), flush=True)
     time.sleep(60)

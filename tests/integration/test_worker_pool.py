@@ -44,7 +44,7 @@ def jobs(storage: Storage, settings: Settings) -> JobService:
 
 @pytest.fixture
 def pool(settings: Settings) -> Iterator[WorkerPool]:
-    pool = WorkerPool(settings, 1, engine="tests.integration.slow_engine", lease_s=1.0)
+    pool = WorkerPool(settings, 1, engine="tests.integration.slow_engine", lease_s=2.0)
     pool.start()
     yield pool
     pool.stop(grace_s=0.1)
@@ -97,7 +97,7 @@ def test_a_plan_that_kills_each_worker_ends_as_failed_and_the_next_one_completes
 
 
 def test_a_stopped_pool_finishes_what_it_has_in_hand(settings: Settings, jobs: JobService) -> None:
-    pool = WorkerPool(settings, 1, engine="tests.integration.slow_engine", lease_s=1.0)
+    pool = WorkerPool(settings, 1, engine="tests.integration.slow_engine", lease_s=2.0)
     pool.start()
     (pid,) = pool.pids()
     job = jobs.create(plan(SLOW), owner=ME)
@@ -134,7 +134,7 @@ def test_a_killed_server_takes_its_workers_along_and_loses_no_accepted_job(
     until(lambda: not any(alive(pid) for pid in pids), limit_s=5)
     assert not jobs.get(made[0].job_id, owner=ME).ended
 
-    pool = WorkerPool(settings, 2, engine="tests.integration.slow_engine", lease_s=1.0)
+    pool = WorkerPool(settings, 2, engine="tests.integration.slow_engine", lease_s=2.0)
     pool.start()
     try:
         for job in made:
