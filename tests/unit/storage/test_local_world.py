@@ -219,6 +219,16 @@ def test_the_oldest_visible_message_comes_first(data_dir: Path, clock: Clock) ->
     assert order == ["1", "0", "2"]
 
 
+def test_an_acknowledgement_after_the_lease_does_not_count(storage: Storage, clock: Clock) -> None:
+    storage.queue.send(JobMessage("1", "", ""))
+    delivery = storage.queue.receive(30)
+    assert delivery is not None
+    clock.moment += timedelta(seconds=30)
+    storage.queue.acknowledge(delivery)
+    storage.queue.release(delivery, 600)
+    assert storage.queue.receive(30) is not None
+
+
 def test_a_large_preview_lies_in_the_cache_store(data_dir: Path, storage: Storage, clock: Clock) -> None:
     from models.floorplan import Page
     from storage.base import Preview
@@ -433,6 +443,21 @@ def test_a_fork_brings_no_connection_along(storage: Storage, clock: Clock) -> No
         child.join(30)
         assert child.exitcode == 0
     assert len(storage.jobs.list("me", 10).jobs) == 5
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_process_opens_its_own_connection_and_has_its_own_turn(data_dir: Path) -> None:
+    database = Database(data_dir / "service.sqlite3")
+    with database.writing() as inherited:  # the child must neither use it nor wait for its end
+        child = os.fork()
+        if child == 0:
+            own = database._connection()
+            free = database._turn.acquire(blocking=False)
+            os._exit(0 if own is not inherited and free else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        inherited.execute("INSERT INTO claims VALUES ('a', 1, '{}')")
+    with database.reading() as db:
+        assert db.execute("SELECT name FROM claims").fetchall() == [("a",)]
 
 
 WRITER = """
