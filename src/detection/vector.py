@@ -15,7 +15,7 @@ from detection.regions import Closure, Debug, FloatArray, Region, Regions
 from detection.settings import Settings
 from detection.vector_canvas import Canvas, paint_fills, solid_walls
 from detection.vector_lines import Family, axes_of, find_arcs, find_families, hatch_lines, simplified, styles_of
-from detection.vector_openings import Doors, Opening, OpeningSearch, door_openings, find_doors
+from detection.vector_openings import Doors, Opening, OpeningSearch, door_openings, facing, find_doors
 from detection.vector_rooms import Areas, find_areas, measured, room_words, walled_share
 from detection.vector_split import Dividers, divided, rays
 from detection.vector_walls import Bands, find_bands, stack_depths, usual_depth
@@ -50,24 +50,27 @@ def find_regions(page: DrawnPage, settings: Settings, debug: Debug | None = None
         return None
     side = max(page.width, page.height)
     same_line = 1e-4 * side
-    style = styles_of(paths)[0][paths.path]
+    path_style, pens = styles_of(paths)
+    style = path_style[paths.path]
     xy, source = simplified(paths.xy, style, 1.2 * same_line)
     style = style[source]
     arcs, curved = find_arcs(xy)
     straight = ~curved & ~paths.dashed[paths.path[source]]
     doors = find_doors(arcs, xy[straight], 0.002 * side, 0.08 * side)
     kept = np.flatnonzero(straight)[~doors.leaves]
-    families = find_families(xy[kept], style[kept], same_line)
+    families = find_families(xy[kept], style[kept], pens, same_line)
     door_guess = doors.width or 0.02 * side
     families = [f.only(~hatch_lines(f, 0.8 * door_guess)) for f in families]
     least, most = (0.05 * doors.width, 0.65 * doors.width) if doors.width else (4e-4 * side, 0.035 * side)
     rows = [find_bands(f, least, 1.2 * most, same_line) for f in families]
     stacks = [stack_depths(b) for b in rows]
+    weight = _pen_weights(families, pens)
     hollow = usual_depth(
         np.concatenate([b.depth[s == 0] for b, s in zip(rows, stacks, strict=True)]),
         np.concatenate([b.length[s == 0] for b, s in zip(rows, stacks, strict=True)]),
         least,
         most,
+        np.concatenate([weight[b.style].min(axis=1)[s == 0] for b, s in zip(rows, stacks, strict=True)]),
     )
     scale = min(settings.max_side_px / side, max(_WALL_PX / max(hollow, least), 1000 / side))
     canvas = Canvas.of(page.width, page.height, scale)
@@ -77,7 +80,7 @@ def find_regions(page: DrawnPage, settings: Settings, debug: Debug | None = None
     wall = hollow
     long = [b.length >= np.maximum(3 * b.depth, 1.5 * door_guess) for b in rows]
     solid_length = sum(float(b.length[f & l].sum()) for b, f, l in zip(rows, filled, long, strict=True))
-    styles = _wall_styles(rows, stacks, filled, hollow, families)
+    styles = _wall_styles(rows, stacks, filled, hollow, families, weight)
     like = [np.abs(np.log(b.depth / max(hollow, 1e-9))) < 0.7 for b in rows]
     hollow_length = sum(
         float(b.length[~f & (s == 0) & l & k & styles[b.style].all(axis=1)].sum())
@@ -123,19 +126,32 @@ class _Drawing:
     debug: Debug | None
 
 
+def _pen_weights(families: list[Family], pens: FloatArray) -> FloatArray:
+    """float64 (s,): how much each style's pen speaks for walls: what is cut is drawn heavier than what is seen."""
+    length = np.zeros(len(pens))
+    for family in families:
+        np.add.at(length, family.style, family.end - family.start)
+    order = np.argsort(pens, kind="stable")
+    order = order[(pens[order] > 0) & (length[order] > 0)]
+    if not len(order):
+        return np.ones(len(pens))
+    usual = float(pens[order][np.searchsorted(np.cumsum(length[order]), length[order].sum() / 2)])
+    return np.where(pens > 0, np.clip((pens / usual) ** 1.5, 0.3, 5.0), 1.0)
+
+
 def _wall_styles(
-    rows: list[Bands], stacks: list[FloatArray], filled: list[NDArray[np.bool_]], wall: float, families: list[Family]
+    rows: list[Bands], stacks: list[FloatArray], filled: list[NDArray[np.bool_]], wall: float, families: list[Family], weight: FloatArray
 ) -> NDArray[np.bool_]:
     """bool (s,): the styles in which much of the length of hollow strips as thick as walls is drawn."""
-    count = 1 + max(int(f.style.max(initial=0)) for f in families)
-    paired, drawn = np.zeros(count), np.zeros(count)
+    paired, drawn = np.zeros(len(weight)), np.zeros(len(weight))
     for bands, stack, solid, family in zip(rows, stacks, filled, families, strict=True):
         good = ~solid & (stack == 0) & (bands.length >= 4 * bands.depth)
         good &= (bands.depth > 0.6 * wall) & (bands.depth < 1.7 * wall)
         for side in (0, 1):
             np.add.at(paired, bands.style[good, side], bands.length[good])
+
         np.add.at(drawn, family.style, family.end - family.start)
-    return (paired >= 0.04 * paired.max(initial=0.0)) & (paired >= 0.15 * drawn)
+    return (paired * weight >= 0.04 * (paired * weight).max(initial=0.0)) & (paired >= 0.15 * drawn)
 
 
 def _wall_bands(
@@ -244,11 +260,9 @@ def _rooms(drawing: _Drawing, bands: list[Bands], solid: Mask, has_solid: bool) 
     several[0] = False
     if several.any():
         faces_now = np.vstack([np.zeros((0, 4)), *faces])
-        gaps = [o for o in openings if o.kind == "gap" and o.length > 1.5 * door]
-        dividers = Dividers(
-            np.array([o.line.ravel() for o in gaps]).reshape(-1, 4),
-            np.array([0.55 - 0.03 * o.length / door for o in gaps]),
-        )
+        wide = [o for o in openings if o.kind == "gap" and o.length > 1.5 * door]
+        power = np.where(facing(wide), 0.55, 0.32) - 0.02 * np.array([o.length / door for o in wide])
+        dividers = Dividers(np.array([o.line.ravel() for o in wide]).reshape(-1, 4), power)
         dividers += rays(canvas, closed, faces_now, several[areas.labels], door)
         for family, some in zip(drawing.families, bands, strict=True):
             rest = np.ones(len(family.offset), bool)

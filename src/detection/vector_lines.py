@@ -39,7 +39,7 @@ class Family:
         lean: float64 (n,), how much further its end lies across than its start: no hand draws exactly straight.
         start: float64 (n,), where each line begins along the direction.
         end: float64 (n,), where it ends.
-        style: int64 (n,), the style of the line's longest part.
+        style: int64 (n,), the style of the line's boldest part.
     """
 
     angle_deg: float
@@ -221,12 +221,13 @@ def _circle(points: FloatArray) -> tuple[FloatArray, float] | None:
     return solution[:2] + middle, radius
 
 
-def find_families(xy: FloatArray, style: Indices, same_line: float) -> list[Family]:
+def find_families(xy: FloatArray, style: Indices, pens: FloatArray, same_line: float) -> list[Family]:
     """The segments (n, 4) as maximal lines, the direction with the most length first.
 
     Args:
         xy: straight segments of any length.
         style: int64 (n,).
+        pens: float64 (s,), each style's pen width; where lines coincide, length times width decides on the style.
         same_line: lines closer than this across are one, and gaps shorter than this along are none.
     """
     step = xy[:, 2:] - xy[:, :2]
@@ -249,7 +250,7 @@ def find_families(xy: FloatArray, style: Indices, same_line: float) -> list[Fami
             break
         if abs(mean - round(mean / 90) * 90) < 0.1:
             mean = round(mean / 90) * 90.0
-        families.append(_merged(mean % 180, xy[near], style[near], same_line))
+        families.append(_merged(mean % 180, xy[near], style[near], pens, same_line))
         free &= ~near
     return families
 
@@ -274,7 +275,7 @@ def hatch_lines(family: Family, most: float) -> Flags:
     return out
 
 
-def _merged(angle_deg: float, xy: FloatArray, style: Indices, same_line: float) -> Family:
+def _merged(angle_deg: float, xy: FloatArray, style: Indices, pens: FloatArray, same_line: float) -> Family:
     along, across = axes_of(angle_deg)
     ends, sides = (np.stack([xy[:, :2] @ axis, xy[:, 2:] @ axis]) for axis in (along, across))
     start, end = ends.min(axis=0), ends.max(axis=0)
@@ -293,7 +294,8 @@ def _merged(angle_deg: float, xy: FloatArray, style: Indices, same_line: float) 
     first = np.flatnonzero(begins)
     group = np.cumsum(begins) - 1
     last = np.append(first[1:], len(order)) - 1
-    longest = np.lexsort((end - start, group))[last]
+    ink = (end - start) * np.maximum(pens[style], 1e-3) ** 1.5
+    boldest = np.lexsort((ink, group))[last]
     lowest, highest = offset[first] - lean[first] / 2, (offset + lean / 2)[np.lexsort((end, group))[last]]
     out = Family(
         angle_deg,
@@ -301,6 +303,6 @@ def _merged(angle_deg: float, xy: FloatArray, style: Indices, same_line: float) 
         highest - lowest,
         start[first],
         np.maximum.reduceat(end, first),
-        style[longest],
+        style[boldest],
     )
     return out.only(np.argsort(out.offset, kind="stable"))

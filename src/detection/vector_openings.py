@@ -119,6 +119,22 @@ def _to_wall(canvas: Canvas, barrier: Mask, point: FloatArray, way: FloatArray, 
     return float(ways[hit[0]]) if len(hit) else 0.0
 
 
+def facing(openings: list[Opening]) -> Flags:
+    """bool (n,): the openings found from both their ends."""
+    out = np.zeros(len(openings), bool)
+    if not openings:
+        return out
+    middle = np.array([o.line.mean(axis=0) for o in openings])
+    length = np.array([o.length for o in openings])
+    depth = np.array([float(np.linalg.norm(o.shape[3] - o.shape[0])) for o in openings])
+    for k in range(len(openings)):
+        near = np.abs(middle - middle[k]).max(axis=1) < 0.6 * depth[k]
+        near &= np.abs(length - length[k]) < depth[k]
+        near[k] = False
+        out[k] = bool(near.any())
+    return out
+
+
 class OpeningSearch:
     """Looks on from the ends of walls for the next wall, and for what lies on the way."""
 

@@ -141,15 +141,18 @@ def stack_depths(bands: Bands) -> FloatArray:
     return out
 
 
-def usual_depth(depth: FloatArray, length: FloatArray, least: float, most: float) -> float:
+def usual_depth(
+    depth: FloatArray, length: FloatArray, least: float, most: float, weight: FloatArray | None = None
+) -> float:
     """The depth that most of the length of the strips has, 0 without any: the plan's typical wall."""
     fit = (depth >= least) & (depth <= most) & (length >= 3 * depth)
     if not fit.any():
         return 0.0
     logs = np.log(depth[fit] / least)
     width = np.log(1.15)
-    bins = np.bincount((logs / width * 3).astype(np.int64), length[fit])
+    mass = length if weight is None else length * weight
+    bins = np.bincount((logs / width * 3).astype(np.int64), mass[fit])
     smooth = np.convolve(bins, np.ones(3), mode="same")
     best = (int(np.argmax(smooth)) + 0.5) * width / 3
     near = np.abs(logs - best) <= width
-    return float(np.exp(np.average(logs[near], weights=length[fit][near])) * least)
+    return float(np.exp(np.average(logs[near], weights=mass[fit][near])) * least)
