@@ -20,7 +20,7 @@ const OPENING_STROKES = { door: "#15803d", gap: "#15803d", window: "#0e7490" };
 const FLAG_WORDS = {
   leaky: "its walls do not close: part of the outline may be wrong",
   closed_by_guess: "an opening was closed by guess, where no door is drawn",
-  no_label: "no room name is printed in it",
+  no_label: "no name was read in it",
   odd_shape: "its shape is unusual for a room",
 };
 const STAGE_WORDS = {
@@ -53,14 +53,13 @@ const ADVICE = {
   CANCELLED: "Choose the plan again to find its rooms.",
 };
 const WORTH_RETRYING = new Set(["PROCESSING_FAILED", "SERVICE_UNAVAILABLE", "UPLOAD_NOT_ALLOWED", "INTERNAL_ERROR", "NETWORK"]);
-const FACT_NAMES = { seen: "Seen", declared: "Said to be", allowed: "Allowed", page: "Page", limit: "Limit", value: "Value" };
 
 const number = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 const percent = (ratio) => `${Math.round(100 * ratio)} %`;
 const counted = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
 const levelOf = (room) => LEVELS.find((level) => room.confidence >= level.from) ?? LEVELS.at(-1);
-const nameOf = (room) =>
-  [room.name_hint, room.number].filter(Boolean).join(" ") || `Room ${Number(room.id.replace("room_", ""))}`;
+const orderOf = (room) => Number(room.id.replace("room_", ""));
+const nameOf = (room) => [room.name_hint, room.number].filter(Boolean).join(" ") || `Room ${orderOf(room)}`;
 const isNamed = (room) => Boolean(room.name_hint || room.number);
 const areaOf = (room) => (room.area_m2 === null ? "" : `${number.format(room.area_m2)} m²`);
 const flagsOf = (room) => room.flags.map((flag) => FLAG_WORDS[flag] ?? flag);
@@ -136,7 +135,8 @@ async function requestData(method, path, options) {
 function pause(ms, signal) {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(resolve, ms);
-    signal.addEventListener("abort", () => (clearTimeout(timer), reject(new DOMException("stopped", "AbortError"))));
+    const stop = () => (clearTimeout(timer), reject(new DOMException("stopped", "AbortError")));
+    signal.addEventListener("abort", stop, { once: true });
   });
 }
 
@@ -147,12 +147,12 @@ function randomKey() {
 // ---- the walk of one plan ----
 
 const $ = (id) => document.getElementById(id);
-let walk = null; // what is under way or shown: {abort, file, name, key, uploadKey, jobId, ended}
+let walk = null; // what is under way or shown: {abort, file, name, key, uploadKey, jobId, spent}
 
 function newWalk(file, jobId = null) {
   walk?.abort.abort();
   clearResult();
-  walk = { abort: new AbortController(), file, name: file?.name ?? "", key: randomKey(), uploadKey: null, jobId, ended: false };
+  walk = { abort: new AbortController(), file, name: file?.name ?? "", key: randomKey(), uploadKey: null, jobId, spent: false };
   return walk;
 }
 
@@ -169,6 +169,7 @@ async function go(mine) {
     if (!mine.jobId) mine.jobId = await send(mine);
     history.replaceState(null, "", `#${mine.jobId}`);
     const job = await follow(mine);
+    mine.spent = job.status !== "completed";
     if (job.status === "failed") throw new Problem(job.error.code, job.error.message, { details: job.error.details });
     if (job.status === "cancelled") throw new Problem("CANCELLED", "Its rooms were not looked for to the end.");
     tell("show", "Loading the rooms", null);
@@ -302,24 +303,21 @@ function showFailure(mine, error) {
   $("failure-facts").replaceChildren(...factsOf(error.details ?? {}).map((fact) => element("li", { text: fact })));
   $("failure-advice").textContent = ADVICE[code] ?? "Choose the plan again, or another one.";
   $("failure-id").textContent = error.requestId ? `Code ${code}, request ${error.requestId}` : code === "PAGE" ? "" : `Code ${code}`;
-  $("retry").hidden = !WORTH_RETRYING.has(code) || !(mine.file || code !== "PROCESSING_FAILED");
+  $("retry").hidden = !WORTH_RETRYING.has(code) || (mine.spent && !mine.file);
   $("retry").onclick = () => go(Object.assign(newWalk(mine.file), leftOf(mine, code)));
   $("failure").focus();
 }
 
 /** What a new attempt can keep of the last one: all, unless the job itself has failed or the ticket is no good. */
 function leftOf(mine, code) {
-  if (code === "PROCESSING_FAILED" || code === "UPLOAD_NOT_ALLOWED") return {};
+  if (mine.spent || code === "UPLOAD_NOT_ALLOWED") return {};
   return { key: mine.key, uploadKey: mine.uploadKey, jobId: mine.jobId };
 }
 
+/** What the message itself does not say: the fields that are wrong, and the page. */
 function factsOf(details) {
   const facts = Object.entries(details.fields ?? {}).map(([field, words]) => `${field}: ${words}`);
-  for (const [name, words] of Object.entries(FACT_NAMES)) {
-    const value = details[name];
-    if (value !== undefined && value !== null) facts.push(`${words}: ${Array.isArray(value) ? value.join(", ") : value}`);
-  }
-  return facts;
+  return details.page ? [...facts, `On page ${details.page}`] : facts;
 }
 
 function askForToken(mine) {
@@ -654,13 +652,16 @@ function drawLabels(page) {
   const group = svgElement("g", { class: "label", "font-family": "sans-serif", "text-anchor": "middle", "aria-hidden": "true" });
   for (const room of page.rooms) {
     const { x, y, depth } = deepestPoint(room);
-    const lines = [nameOf(room).slice(0, 28), percent(room.confidence)];
+    // A room without a name gets its number in the list alone: its name may be printed right there.
+    const lines = isNamed(room)
+      ? [nameOf(room).slice(0, 28), percent(room.confidence)]
+      : [`${orderOf(room)} · ${percent(room.confidence)}`];
     const widest = Math.max(...lines.map((line) => line.length));
-    const size = Math.min((1.9 * depth) / (0.58 * widest), depth * 0.7, Math.max(page.width, page.height) / 50);
+    const size = Math.min((1.9 * depth) / (0.58 * widest), depth * 0.7, Math.max(page.width, page.height) / 64);
     if (size < Math.max(page.width, page.height) / 250) continue; // nobody could read it
     lines.forEach((line, index) => {
       const text = svgElement("text", {
-        x, y: y + (index - 0.15) * 1.15 * size, "font-size": size, "font-weight": index ? 400 : 700,
+        x, y: y + (index - lines.length / 2 + 0.85) * 1.15 * size, "font-size": size, "font-weight": index ? 400 : 700,
         fill: "#16191f", stroke: "#fff", "stroke-width": size / 5, "stroke-linejoin": "round", "paint-order": "stroke",
       });
       text.textContent = line;
