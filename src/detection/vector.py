@@ -136,11 +136,16 @@ def _pen_weights(families: list[Family], pens: FloatArray) -> FloatArray:
     if not len(order):
         return np.ones(len(pens))
     usual = float(pens[order][np.searchsorted(np.cumsum(length[order]), length[order].sum() / 2)])
-    return np.where(pens > 0, np.clip((pens / usual) ** 1.5, 0.3, 5.0), 1.0)
+    return np.where(pens > 0, np.clip((np.maximum(pens, 0) / usual) ** 1.5, 0.3, 5.0), 1.0)
 
 
 def _wall_styles(
-    rows: list[Bands], stacks: list[FloatArray], filled: list[NDArray[np.bool_]], wall: float, families: list[Family], weight: FloatArray
+    rows: list[Bands],
+    stacks: list[FloatArray],
+    filled: list[NDArray[np.bool_]],
+    wall: float,
+    families: list[Family],
+    weight: FloatArray,
 ) -> NDArray[np.bool_]:
     """bool (s,): the styles in which much of the length of hollow strips as thick as walls is drawn."""
     paired, drawn = np.zeros(len(weight)), np.zeros(len(weight))
@@ -175,7 +180,8 @@ def _wall_bands(
         filled = _filled(bands, canvas, solid)
         usual = (bands.depth >= 0.35 * wall) & (bands.depth <= 3 * wall)
         usual &= (stack == 0) | (stack <= 2.5 * wall)
-        usual &= (bands.length >= 1.5 * bands.depth) | filled
+        likely = np.abs(np.log(bands.depth / wall)) < 0.5
+        usual &= (bands.length >= np.where(likely, 0.6, 1.5) * bands.depth) | filled
         usual &= filled | styles[bands.style].all(axis=1)
         if filled_only:
             usual &= filled | wall_style[bands.style].all(axis=1)

@@ -31,7 +31,7 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """Lines of one direction, sorted by offset.
+    """Lines of one direction, sorted by offset, coinciding ones the boldest first.
 
     Attributes:
         angle_deg: the direction, 0 to 180, clockwise on screen from the x axis.
@@ -39,7 +39,7 @@ class Family:
         lean: float64 (n,), how much further its end lies across than its start: no hand draws exactly straight.
         start: float64 (n,), where each line begins along the direction.
         end: float64 (n,), where it ends.
-        style: int64 (n,), the style of the line's boldest part.
+        style: int64 (n,), the style.
     """
 
     angle_deg: float
@@ -227,7 +227,7 @@ def find_families(xy: FloatArray, style: Indices, pens: FloatArray, same_line: f
     Args:
         xy: straight segments of any length.
         style: int64 (n,).
-        pens: float64 (s,), each style's pen width; where lines coincide, length times width decides on the style.
+        pens: float64 (s,), each style's pen width; of lines that coincide the boldest comes first.
         same_line: lines closer than this across are one, and gaps shorter than this along are none.
     """
     step = xy[:, 2:] - xy[:, :2]
@@ -284,18 +284,17 @@ def _merged(angle_deg: float, xy: FloatArray, style: Indices, pens: FloatArray, 
     order = np.argsort(offset, kind="stable")
     row = np.zeros(len(order), np.int64)
     row[order] = np.cumsum(np.diff(offset[order], prepend=offset[order[:1]]) > same_line)
-    order = np.lexsort((start, row))
+    order = np.lexsort((start, style, row))
     row, start, end, offset, lean, style = (a[order] for a in (row, start, end, offset, lean, style))
-    # The furthest end so far within the row: shifting rows apart makes one running maximum do.
-    apart = (float(end.max()) - float(start.min()) + 10 * same_line + 1) * row
-    reach = np.maximum.accumulate(end + apart)
     begins = np.ones(len(order), bool)
-    begins[1:] = (start[1:] + apart[1:] > reach[:-1] + same_line) | (row[1:] != row[:-1])
+    begins[1:] = (row[1:] != row[:-1]) | (style[1:] != style[:-1])
+    # The furthest end so far within the row and style: shifting them apart makes one running maximum do.
+    apart = (float(end.max()) - float(start.min()) + 10 * same_line + 1) * (np.cumsum(begins) - 1)
+    reach = np.maximum.accumulate(end + apart)
+    begins[1:] |= start[1:] + apart[1:] > reach[:-1] + same_line
     first = np.flatnonzero(begins)
-    group = np.cumsum(begins) - 1
     last = np.append(first[1:], len(order)) - 1
-    ink = (end - start) * np.maximum(pens[style], 1e-3) ** 1.5
-    boldest = np.lexsort((ink, group))[last]
+    group = np.cumsum(begins) - 1
     lowest, highest = offset[first] - lean[first] / 2, (offset + lean / 2)[np.lexsort((end, group))[last]]
     out = Family(
         angle_deg,
@@ -303,6 +302,7 @@ def _merged(angle_deg: float, xy: FloatArray, style: Indices, pens: FloatArray, 
         highest - lowest,
         start[first],
         np.maximum.reduceat(end, first),
-        style[boldest],
+        style[first],
     )
-    return out.only(np.argsort(out.offset, kind="stable"))
+    bold_first = np.lexsort((-pens[out.style], row[first]))
+    return out.only(bold_first)
