@@ -72,8 +72,10 @@ def specks(image: Bytes, rng: Rng, count: int) -> Bytes:
 def fax(image: Bytes, rng: Rng) -> Bytes:
     """Two tones only, the threshold somewhat uneven."""
     grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) if image.ndim == 3 else image
-    uneven = grey.astype(np.float32) + _clouds(grey.shape, rng) * 25 + rng.standard_normal((1, 1)) * 3
+    uneven = grey.astype(np.float32) + _clouds(grey.shape, rng) * 18 + rng.standard_normal((1, 1)) * 3
     two = np.where(uneven > rng.uniform(130, 215), 255, 0).astype(np.uint8)
+    if float(two.mean()) < 150:  # a dark floor would be all black, and nobody sends that
+        return image
     return np.asarray(cv2.cvtColor(two, cv2.COLOR_GRAY2BGR), np.uint8) if image.ndim == 3 else two
 
 
@@ -86,8 +88,8 @@ def fade(image: Bytes, rng: Rng, ink: float) -> Bytes:
     """Ink paler and paper darker, unevenly: an old copy."""
     h, w = image.shape[:2]
     cloud = _clouds((h, w), rng)
-    low = 255 * ink * (0.75 + 0.25 * cloud)
-    high = 255 - (255 * 0.16 * rng.random()) * (0.6 + 0.4 * cloud)
+    low = 255 * ink * (0.85 + 0.15 * cloud)
+    high = 255 - (255 * 0.16 * rng.random()) * (0.8 + 0.2 * cloud)
     if image.ndim == 3:
         low, high = low[..., None], high[..., None]
     return np.clip(low + image.astype(np.float32) / 255 * (high - low), 0, 255).astype(np.uint8)
@@ -98,7 +100,7 @@ def lighting(image: Bytes, rng: Rng) -> Bytes:
     h, w = image.shape[:2]
     angle = float(rng.uniform(0, 2 * math.pi))
     ramp = np.linspace(-1, 1, w)[None] * math.cos(angle) + np.linspace(-1, 1, h)[:, None] * math.sin(angle)
-    light = (1 + ramp * rng.uniform(0.05, 0.25) + _clouds((h, w), rng) * 0.1 - 0.12).astype(np.float32)
+    light = (1 + ramp * rng.uniform(0.05, 0.25) + _clouds((h, w), rng) * 0.04 - 0.08).astype(np.float32)
     return np.clip(image * (light[..., None] if image.ndim == 3 else light), 0, 255).astype(np.uint8)
 
 

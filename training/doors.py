@@ -194,6 +194,7 @@ def _windows(
     openings: list[Opening],
 ) -> None:
     broad = rng.uniform(0.4, 0.85)
+    gated: set[int] = set()
     for i, edge in enumerate(edges):
         if edge.kind != "outer" or i in used or edge.length_m < 0.9:
             continue
@@ -201,6 +202,11 @@ def _windows(
         if not indoor or cells[indoor[0]].kind in NO_ROOM:
             continue
         kind = cells[indoor[0]].kind
+        if kind == "garage" and indoor[0] not in gated and edge.length_m > 2.7:
+            gated.add(indoor[0])
+            gate = min(edge.length_m - 0.5, 2.5 if edge.length_m < 5 else 4.8)
+            openings.append(on_edge(edge, ((edge.length_m - gate) / 2, (edge.length_m + gate) / 2), "sliding"))
+            continue
         if rng.random() > (0.3 if kind in _DARK | HUBS else 0.85):
             continue
         count = max(1, round(edge.length_m / rng.uniform(2.6, 5.5)))

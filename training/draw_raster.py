@@ -6,6 +6,7 @@ import math
 import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -154,7 +155,7 @@ def _dashes(rings: list[Floats], closed: bool, length_px: float) -> list[Any]:
     pieces = []
     for ring in rings:
         points = np.concatenate([ring, ring[:1]]) if closed else ring
-        for a, b in zip(points[:-1], points[1:], strict=True):
+        for a, b in pairwise(points):
             count = max(1, math.ceil(float(np.hypot(*(b - a))) / length_px / 2))
             starts = a + (b - a) * (np.arange(count) / count)[:, None]
             ends = starts + (b - a) * 0.55 / count
@@ -187,19 +188,19 @@ def _text_mask(text: str, font: str, height_px: float) -> Bytes:
     if any(ord(c) >= _GLYPHS for c in text):
         return _strokes(text, height_px)
     if font in ("hershey", "script"):
-        plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode() or "x"
+        plain = unicodedata.normalize("NFKD", text.replace("ß", "ss")).encode("ascii", "ignore").decode() or "x"
         face = cv2.FONT_HERSHEY_SIMPLEX if font == "hershey" else cv2.FONT_HERSHEY_SCRIPT_SIMPLEX
         size = height_px / 30
         weight = max(1, round(height_px / 14))
         (w, h), base = cv2.getTextSize(plain, face, size, weight)
-        mask = np.zeros((h + base + 4, w + 4), np.uint8)
-        cv2.putText(mask, plain, (2, h + 2), face, size, 255, weight, cv2.LINE_AA)
-        return mask
+        drawn = np.zeros((h + base + 4, w + 4), np.uint8)
+        cv2.putText(drawn, plain, (2, h + 2), face, size, 255, weight, cv2.LINE_AA)
+        return drawn
     if font == "sans" and not text.isascii():
         font = "vera"  # Pillow's own face has hardly a letter beyond ASCII
     mask_image = _font(font, max(height_px, 4)).getmask(text, mode="L")
     w, h = mask_image.size
-    mask = np.array(mask_image, np.uint8).reshape(h, w) if w and h else np.zeros((1, 1), np.uint8)
+    mask: Bytes = np.array(mask_image, np.uint8).reshape(h, w) if w and h else np.zeros((1, 1), np.uint8)
     if font in ("narrow", "mono") and w > 4:
         mask = np.asarray(
             cv2.resize(
@@ -244,6 +245,6 @@ def _turn(mask: Bytes, angle_deg: float) -> Bytes:
     h, w = mask.shape
     c, s = abs(math.cos(math.radians(angle))), abs(math.sin(math.radians(angle)))
     big_w, big_h = math.ceil(w * c + h * s) + 2, math.ceil(w * s + h * c) + 2
-    matrix = cv2.getRotationMatrix2D((w / 2, h / 2), angle, 1.0)
+    matrix = np.asarray(cv2.getRotationMatrix2D((w / 2, h / 2), angle, 1.0), float)
     matrix[:, 2] += [big_w / 2 - w / 2, big_h / 2 - h / 2]
     return np.asarray(cv2.warpAffine(mask, matrix, (big_w, big_h), flags=cv2.INTER_LINEAR), np.uint8)

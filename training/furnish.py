@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
 import shapely
 from shapely.geometry import Point, Polygon
 
-from training.layout import OUTDOOR, Fixture, Floats, Layout, Rng, Room
+from training.layout import OUTDOOR, Fixture, Floats, Layout, Opening, Rng, Room
 
+Box = tuple[float, float, float, float]
 # kind: (width, depth, chance) against a wall, in the order they are placed
 _WALL: Final[dict[str, list[tuple[str, tuple[float, float], float, float]]]] = {
     "bedroom": [
@@ -78,10 +80,12 @@ _FREE: Final[dict[str, list[tuple[str, tuple[float, float], tuple[float, float],
 
 def furnish(layout: Layout, rng: Rng) -> tuple[Fixture, ...]:
     """Fixtures of every room; none overlaps a wall, a door's way or another."""
-    gates = [_way(o.quad(), o.width_m) for o in layout.openings if o.kind != "window"]
+    gates = [_way(o) for o in layout.openings if o.kind != "window"]
     fixtures: list[Fixture] = []
     for room in layout.rooms:
-        blocked = [g for g in gates if room.polygon.intersects(g)]
+        bounds = room.polygon.bounds
+        blocked = [g for g in gates if _overlap(g, bounds)]
+        shapely.prepare(room.polygon)
         if room.kind in ("stair", "lift"):
             fixtures.append(_filling(room, blocked))
         elif room.kind in ("openoffice", "classroom"):
@@ -91,15 +95,26 @@ def furnish(layout: Layout, rng: Rng) -> tuple[Fixture, ...]:
     return tuple(fixtures)
 
 
-def _way(quad: Floats, width_m: float) -> Polygon:
-    return Polygon(quad).buffer(min(width_m, 0.9) * 0.75, cap_style="square", join_style="mitre")
+def _way(opening: Opening) -> Box:
+    """What must stay free to go through."""
+    quad = opening.quad(min(opening.width_m, 0.9) * 0.75)
+    return _box_of(quad)
+
+
+def _box_of(quad: Floats) -> Box:
+    (x0, y0), (x1, y1) = quad.min(0).tolist(), quad.max(0).tolist()
+    return x0, y0, x1, y1
+
+
+def _overlap(a: Box, b: Box) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
 def _sides(polygon: Polygon) -> list[tuple[Floats, Floats, Floats, float]]:
     """The wall faces longer than a chair: start, unit along, unit into the room, length."""
     ring = np.asarray(shapely.geometry.polygon.orient(polygon, 1.0).exterior.coords, float)
     sides = []
-    for a, b in zip(ring[:-1], ring[1:], strict=True):
+    for a, b in pairwise(ring):
         length = float(np.hypot(*(b - a)))
         if length > 0.4:
             along = (b - a) / length
@@ -107,15 +122,17 @@ def _sides(polygon: Polygon) -> list[tuple[Floats, Floats, Floats, float]]:
     return sides
 
 
-def _free(fixture: Fixture, room: Polygon, taken: list[Polygon]) -> Polygon | None:
-    body = Polygon(fixture.quad())
-    inner = body.buffer(-0.03)
-    if not room.contains(inner) or any(inner.intersects(t) for t in taken):
+def _free(fixture: Fixture, room: Polygon, taken: list[Box]) -> Box | None:
+    """The fixture's box where it stands inside the room and clear of what is taken."""
+    quad = fixture.quad()
+    inner = quad + (quad.mean(0) - quad) * 0.04
+    body = _box_of(inner)
+    if any(_overlap(body, t) for t in taken) or not room.contains(Polygon(inner)):
         return None
     return body
 
 
-def _along_walls(room: Room, blocked: list[Polygon], rng: Rng) -> list[Fixture]:
+def _along_walls(room: Room, blocked: list[Box], rng: Rng) -> list[Fixture]:
     taken = list(blocked)
     placed: list[Fixture] = []
     sides = _sides(room.polygon)
@@ -148,7 +165,7 @@ def _along_walls(room: Room, blocked: list[Polygon], rng: Rng) -> list[Fixture]:
     return placed
 
 
-def _in_middle(room: Room, taken: list[Polygon], rng: Rng) -> list[Fixture]:
+def _in_middle(room: Room, taken: list[Box], rng: Rng) -> list[Fixture]:
     placed = []
     x0, y0, x1, y1 = room.polygon.bounds
     for kind, widths, depths, chance in _FREE.get(room.kind, []):
@@ -169,10 +186,11 @@ def _in_middle(room: Room, taken: list[Polygon], rng: Rng) -> list[Fixture]:
     return placed
 
 
-def _filling(room: Room, blocked: list[Polygon]) -> Fixture:
+def _filling(room: Room, blocked: list[Box]) -> Fixture:
     """Stairs and lifts take the whole room; the stairs begin at its door."""
     x0, y0, x1, y1 = room.polygon.bounds
-    door = blocked[0].centroid if blocked else Point(x0, y1)
+    first = blocked[0] if blocked else (x0, y1, x0, y1)
+    door = Point((first[0] + first[2]) / 2, (first[1] + first[3]) / 2)
     if y1 - y0 > x1 - x0:
         if door.y > (y0 + y1) / 2:
             return Fixture(room.kind, (x0, y1), (0.0, -1.0), (1.0, 0.0), y1 - y0, x1 - x0)
@@ -182,7 +200,7 @@ def _filling(room: Room, blocked: list[Polygon]) -> Fixture:
     return Fixture(room.kind, (x0, y0), (1.0, 0.0), (0.0, 1.0), x1 - x0, y1 - y0)
 
 
-def _grid(room: Room, blocked: list[Polygon], rng: Rng) -> list[Fixture]:
+def _grid(room: Room, blocked: list[Box], rng: Rng) -> list[Fixture]:
     x0, y0, x1, y1 = room.polygon.bounds
     if room.kind == "classroom":
         kind, w, d, gap_x, gap_y = "pupildesk", 1.3, 0.9, 0.7, 0.5

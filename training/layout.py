@@ -132,7 +132,8 @@ class Layout:
     @property
     def bounds(self) -> tuple[float, float, float, float]:
         """x_min, y_min, x_max, y_max of the walls."""
-        return tuple(self.walls.bounds)  # type: ignore[return-value]
+        x0, y0, x1, y1 = self.walls.bounds
+        return x0, y0, x1, y1
 
 
 def strip(p: ArrayLike, q: ArrayLike, half_m: float) -> Floats:
@@ -236,6 +237,7 @@ def assemble(kind: str, cells: Sequence[Cell], edges: Sequence[Edge], openings: 
     solids = tuple(c.polygon for c in cells if c.kind == "solid")
     if solids:
         walls = shapely.unary_union([walls, *solids])
-    shafts = tuple(s for c in cells if c.kind == "shaft" if not (s := shapely.difference(c.polygon, walls)).is_empty)
+    free = [shapely.difference(c.polygon, walls) for c in cells if c.kind == "shaft"]
+    shafts = tuple(s for s in free if not s.is_empty)
     rooms = tuple(rooms_of(cells, walls))
     return Layout(kind, tuple(cells), tuple(edges), tuple(openings), rooms, walls, solids, shafts)

@@ -69,9 +69,7 @@ class Drawing:
     marks: list[Mark] = field(default_factory=list)
 
 
-def polyline(
-    points: ArrayLike | list[Floats], colour: Colour = BLACK, pen: float = 1.0, dash_m: float = 0.0
-) -> Shape:
+def polyline(points: ArrayLike | list[Floats], colour: Colour = BLACK, pen: float = 1.0, dash_m: float = 0.0) -> Shape:
     """An open line."""
     return Shape((np.asarray(points, float),), None, colour, pen, closed=False, dash_m=dash_m)
 

@@ -44,9 +44,10 @@ class Flat:
     doors: Floats
 
 
-def traces(folder: Path = FOLDER) -> list[Path]:
+@lru_cache(maxsize=4)
+def traces(folder: Path = FOLDER) -> tuple[Path, ...]:
     """The files of the collection, in order; empty where it is not there."""
-    return sorted(folder.glob("*.txt")) if folder.is_dir() else []
+    return tuple(sorted(folder.glob("*.txt"))) if folder.is_dir() else ()
 
 
 def read_trace(path: Path) -> Trace:
@@ -93,7 +94,10 @@ def _snapped(walls: Floats) -> Floats:
         others = fixed[level != level[k]]
         if not len(others):
             continue
-        low, high = np.minimum(others[:, across], others[:, across + 2]), np.maximum(others[:, across], others[:, across + 2])
+        low, high = (
+            np.minimum(others[:, across], others[:, across + 2]),
+            np.maximum(others[:, across], others[:, across + 2]),
+        )
         near = (fixed[k, across] > low - _SNAP_PX * 1.5) & (fixed[k, across] < high + _SNAP_PX * 1.5)
         lines = others[near][:, along]
         for end in (along, along + 2):

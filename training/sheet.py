@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from training.hand import Hand
 from training.layout import Floats, Layout, Rng
 from training.marks import Colour, Drawing, Hatch, Mark, Shape, Text, ellipse, polyline
-from training.words import FIRMS, NOTES, TITLES
+from training.words import FIRMS, TITLES, note
 
 
 def shifted(marks: Iterable[Mark], dx: float, dy: float) -> list[Mark]:
@@ -127,8 +128,8 @@ def north_arrow(x: float, y: float, r: float, hand: Hand, rng: Rng) -> list[Mark
     turn = float(rng.uniform(0, 6.28))
     spin = np.array([[math.cos(turn), math.sin(turn)], [-math.sin(turn), math.cos(turn)]])
 
-    def at(points: Sequence[Sequence[float]]) -> Floats:
-        return np.array(points) @ spin * r + [x, y]
+    def at(points: Any) -> Floats:
+        return np.asarray(np.asarray(points, float) @ spin * r + [x, y], float)
 
     form = int(rng.integers(3))
     tip = at([[0, -1.45]])[0]
@@ -276,7 +277,7 @@ def lay_out(
         drawing.marks += scale_bar(margin, bottom - extra, hand)
         bottom += extra
     if rng.random() < 0.5:
-        drawing.marks.append(Text((width / 2, bottom), str(rng.choice(NOTES)), extra * 0.7, hand.font, hand.ink))
+        drawing.marks.append(Text((width / 2, bottom), note(hand.language, rng), extra * 0.7, hand.font, hand.ink))
         bottom += extra * 1.5
     if with_frame or (frame is None and rng.random() < 0.15):
         w, h = max(width * 0.3, extra * 14), max(extra * 9, 2.5)
@@ -310,10 +311,14 @@ def site(bounds: tuple[float, float, float, float], hand: Hand, rng: Rng) -> lis
         crown = np.stack([x + wave * np.cos(turns), y + wave * np.sin(turns)], 1)
         marks += [Shape((crown,), fill, grey, 0.8), Shape((ellipse(x, y, 0.1, 0.1, 8),), grey, grey)]
     gap = float(rng.uniform(1.5, 5))
-    plot = np.array([[x0 - gap, y0 - gap], [x1 + gap * 1.4, y0 - gap * 0.8], [x1 + gap, y1 + gap], [x0 - gap * 1.2, y1 + gap * 1.3]])
+    plot = np.array(
+        [[x0 - gap, y0 - gap], [x1 + gap * 1.4, y0 - gap * 0.8], [x1 + gap, y1 + gap], [x0 - gap * 1.2, y1 + gap * 1.3]]
+    )
     marks.append(Shape((plot,), None, hand.ink, 1.0, True, None, 0.4))
     if rng.random() < 0.5:
         left, width = float(rng.uniform(x0, x1)), float(rng.uniform(1.5, 4))
-        drive = np.array([[left, y1], [left + width, y1], [left + width * 1.1, y1 + gap * 1.1], [left - 0.2, y1 + gap * 1.2]])
+        drive = np.array(
+            [[left, y1], [left + width, y1], [left + width * 1.1, y1 + gap * 1.1], [left - 0.2, y1 + gap * 1.2]]
+        )
         marks.append(Shape((drive,), None, grey, 0.8, True, Hatch(0.4, (0.0, 90.0), (170, 170, 170), 0.6)))
     return marks

@@ -277,7 +277,7 @@ def _stalls(w: float, d: float, rng: Rng) -> list[Part]:
             _line((x + each * 0.2, d), (x + each * 0.75, d - 0.45)),
             _line((x + each * 0.8, d), (x + each, d)),
         ]
-        parts += [(points + [x + each / 2 - 0.19, 0.02], closed) for points, closed in _wc(0.38, 0.66, rng)]
+        parts += [(points + np.array([x + each / 2 - 0.19, 0.02]), closed) for points, closed in _wc(0.38, 0.66, rng)]
     return [*parts, _line((w, 0), (w, d))]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,9 @@ def page_rooms(
     written = {m.text for m in marks if isinstance(m, Text)}
     rooms = []
     for layout, (dx, dy) in plans:
+        shift = np.array([dx, dy])
         for room in layout.rooms:
-            placed = shapely.transform(room.polygon, lambda xy, move=np.array([dx, dy]): apply(matrix, xy + move))
+            placed = shapely.transform(room.polygon, partial(_placed, matrix, shift))
             entry: dict[str, Any] = {"polygon": _ring(placed.exterior)}
             if placed.interiors:
                 entry["holes"] = [_ring(hole) for hole in placed.interiors]
@@ -40,6 +42,10 @@ def page_rooms(
             entry["area_m2"] = round(room.polygon.area, 2)
             rooms.append(entry)
     return rooms
+
+
+def _placed(matrix: Floats, shift: Floats, points: Floats) -> Floats:
+    return apply(matrix, points + shift)
 
 
 def _ring(ring: Any) -> list[list[float]]:

@@ -1,5 +1,4 @@
 """What plans say: room names in several languages, sizes as people write them, sheet texts."""
-# ruff: noqa: E501  (tables of words read best a language a line)
 
 from __future__ import annotations
 
@@ -39,18 +38,13 @@ TITLES: Final = (
     "LEVEL 2",
     "Type B - 3 rooms",
 )
-NOTES: Final = (
-    "For illustration purposes only - not to scale",
-    "Do not scale from this drawing",
-    "All dimensions in mm",
-    "Approximate gross internal area",
-    "Measurements are approximate",
-    "Alle Masse am Bau zu pruefen",
-    "This plan is a guide only",
-    "Suuntaa antava",
-    "Copyright reserved",
-    "Subject to planning permission",
-)
+_NOTES: Final = {
+    "en": ("For illustration purposes only - not to scale", "Do not scale from this drawing", "All dimensions in mm", "Measurements are approximate", "This plan is a guide only", "Copyright reserved"),
+    "de": ("Alle Maße am Bau zu prüfen", "Maßstab 1:100", "Unverbindliche Darstellung"),
+    "fi": ("Suuntaa antava", "Mitat tarkistettava paikalla"),
+    "fr": ("Plan non contractuel", "Cotes à vérifier sur place"),
+    "es": ("Plano orientativo", "Cotas en metros"),
+}  # fmt: skip
 FIRMS: Final = (
     "Harbour & Lane",
     "Northwick Homes",
@@ -128,3 +122,8 @@ def number_rooms(layout: Layout, floor: int, rng: Rng) -> Layout:
     width = int(rng.choice([2, 2, 3]))
     numbers = {room.cell: f"{letter}{floor}{k + 1:0{width}d}" for k, room in enumerate(order)}
     return replace(layout, rooms=tuple(replace(room, number=numbers[room.cell]) for room in layout.rooms))
+
+
+def note(language: str, rng: Rng) -> str:
+    """A remark at the foot of a sheet."""
+    return str(rng.choice(_NOTES.get(language, _NOTES["en"])))
