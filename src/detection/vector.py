@@ -75,16 +75,16 @@ def find_regions(page: DrawnPage, settings: Settings, debug: Debug | None = None
     scale = min(settings.max_side_px / side, max(_WALL_PX / max(hollow, least), 1000 / side))
     canvas = Canvas.of(page.width, page.height, scale)
     fills = paint_fills(paths, canvas)
-    solid, wall_paints, solid_px = solid_walls(fills, least * scale, most * scale)
+    solid, wall_paints, solid_px = solid_walls(fills, least * scale, min(most, 4 * hollow if hollow else most) * scale)
     filled = [_filled(b, canvas, solid) for b in rows]
     wall = hollow
     long = [b.length >= np.maximum(3 * b.depth, 1.5 * door_guess) for b in rows]
-    solid_length = sum(float(b.length[f & l].sum()) for b, f, l in zip(rows, filled, long, strict=True))
+    solid_length = sum(float(b.length[f & far].sum()) for b, f, far in zip(rows, filled, long, strict=True))
     styles = _wall_styles(rows, stacks, filled, hollow, families, weight)
     like = [np.abs(np.log(b.depth / max(hollow, 1e-9))) < 0.7 for b in rows]
     hollow_length = sum(
-        float(b.length[~f & (s == 0) & l & k & styles[b.style].all(axis=1)].sum())
-        for b, f, s, l, k in zip(rows, filled, stacks, long, like, strict=True)
+        float(b.length[~f & (s == 0) & far & k & styles[b.style].all(axis=1)].sum())
+        for b, f, s, far, k in zip(rows, filled, stacks, long, like, strict=True)
     )
     if solid_px and solid_length >= 0.5 * hollow_length:
         wall = (
@@ -96,11 +96,8 @@ def find_regions(page: DrawnPage, settings: Settings, debug: Debug | None = None
             )
             or solid_px / scale
         )
-    filled_only = solid_length >= hollow_length
-    import os
+    filled_only = solid_length >= 2.5 * hollow_length
 
-    if os.environ.get("VDBG"):
-        print("solid", solid_length, "hollow", hollow_length, hollow, wall, doors.width, scale)
     if not wall:
         return None
     door = doors.width or 6 * wall
@@ -156,7 +153,8 @@ def _wall_styles(
             np.add.at(paired, bands.style[good, side], bands.length[good])
 
         np.add.at(drawn, family.style, family.end - family.start)
-    return (paired * weight >= 0.04 * (paired * weight).max(initial=0.0)) & (paired >= 0.15 * drawn)
+    strong: NDArray[np.bool_] = paired * weight >= 0.04 * (paired * weight).max(initial=0.0)
+    return strong & (paired >= 0.15 * drawn)
 
 
 def _wall_bands(
@@ -266,9 +264,9 @@ def _rooms(drawing: _Drawing, bands: list[Bands], solid: Mask, has_solid: bool) 
     several[0] = False
     if several.any():
         faces_now = np.vstack([np.zeros((0, 4)), *faces])
-        wide = [o for o in openings if o.kind == "gap" and o.length > 1.5 * door]
-        power = np.where(facing(wide), 0.55, 0.32) - 0.02 * np.array([o.length / door for o in wide])
-        dividers = Dividers(np.array([o.line.ravel() for o in wide]).reshape(-1, 4), power)
+        broad = [o for o in openings if o.kind == "gap" and o.length > 1.5 * door]
+        power = np.where(facing(broad), 0.55, 0.32) - 0.02 * np.array([o.length / door for o in broad])
+        dividers = Dividers(np.array([o.line.ravel() for o in broad]).reshape(-1, 4), power)
         dividers += rays(canvas, closed, faces_now, several[areas.labels], door)
         for family, some in zip(drawing.families, bands, strict=True):
             rest = np.ones(len(family.offset), bool)
@@ -277,15 +275,13 @@ def _rooms(drawing: _Drawing, bands: list[Bands], solid: Mask, has_solid: bool) 
             dividers += Dividers(family.segments(rest), np.full(int(rest.sum()), 0.6))
             rest &= family.end - family.start > 2 * door
             dividers += rays(canvas, closed, family.segments(rest), several[areas.labels], door)
-        outer = np.zeros(len(several), bool)
-        outer[:] = several & areas.outside
+        outer: NDArray[np.bool_] = several & areas.outside
         before = areas
         labels = divided(canvas, areas.labels, several, dividers, names)
         areas = measured(labels, areas, several)
-        from_outside = np.zeros(len(areas.area_px), bool)
         was = np.zeros(len(areas.area_px), np.int64)
         was[labels.ravel()] = before.labels.ravel()
-        from_outside = outer[was]
+        from_outside: NDArray[np.bool_] = outer[was]
         named = _named(areas, canvas, names)
     least = max(0.6 * wall, 0.2 * door) * canvas.scale
     roomy = (areas.reach_px >= least) & (areas.area_px >= 6 * least**2) & ~areas.outside

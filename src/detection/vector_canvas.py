@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.morphology import Mask, box, components, eroded
+from detection.morphology import Mask, Stats, box, components, eroded
 from detection.pdf import Paths
 from detection.regions import FloatArray, LabelImage
 
@@ -135,6 +135,8 @@ def solid_walls(fills: Fills, least_px: float, most_px: float) -> tuple[Mask, ND
         walls = area[long & thin].sum()
         if walls < 0.5 * area[side >= 2 * least_px].sum() or walls < 8 * least_px**2:
             continue
+        if not _branches(labels, stats, long & thin, area):
+            continue
         chosen[number - 1] = True
         keep = np.concatenate([[False], depth >= 0.5 * least_px])
         mask |= keep[labels].astype(np.uint8)
@@ -144,3 +146,15 @@ def solid_walls(fills: Fills, least_px: float, most_px: float) -> tuple[Mask, ND
     table = np.array(sorted(depths))
     middle = np.searchsorted(np.cumsum(table[:, 1]), table[:, 1].sum() / 2)
     return mask, chosen, float(table[min(middle, len(table) - 1), 0])
+
+
+def _branches(labels: NDArray[np.int32], stats: Stats, walls: NDArray[np.bool_], area: FloatArray) -> bool:
+    """Whether a quarter of the area of these parts is in parts that bend or branch: windows are plain bars."""
+    bent = 0.0
+    for part in np.flatnonzero(walls).tolist():
+        x, y, width, height = stats[part + 1, :4].tolist()
+        rows, columns = np.nonzero(labels[y : y + height, x : x + width] == part + 1)
+        (_, _), (a, b), _ = cv2.minAreaRect(np.column_stack([columns, rows]).astype(np.float32))
+        if area[part] < 0.7 * (a + 1) * (b + 1):
+            bent += float(area[part])
+    return bent >= 0.25 * float(area[walls].sum())

@@ -86,7 +86,8 @@ def walled_share(labels: LabelImage, barrier: Mask) -> FloatArray:
     at = labels[edge]
     beside = dilated(barrier, box(3, 3))[edge] > 0
     count = np.bincount(at, minlength=int(labels.max()) + 1)
-    return np.bincount(at, beside, minlength=len(count)) / np.maximum(count, 1)
+    walled: FloatArray = np.bincount(at, beside, minlength=len(count)) / np.maximum(count, 1)
+    return walled
 
 
 def room_words(words: list[Word], inside: NDArray[np.bool_]) -> list[tuple[float, float, str]]:

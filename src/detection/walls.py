@@ -136,7 +136,7 @@ def _hollow_walls(drawn: Mask, thin_px: int, max_px: int, length_px: int) -> Mas
 
 
 def _closed_strips(drawn: Mask, thin_px: int, max_px: int) -> tuple[Mask, int]:
-    """Closed white areas as thin as walls and far longer than wide, with their lines; and how long they are together."""
+    """Closed white areas as thin as walls and far longer than wide, with their lines; and their length together."""
     areas, stats = components(1 - drawn, connectivity=4)
     reach = distances(1 - drawn)
     wide = np.bincount(areas[2 * reach > max_px], minlength=len(stats)) > 0
