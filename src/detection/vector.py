@@ -102,7 +102,18 @@ def find_regions(page: DrawnPage, settings: Settings, debug: Debug | None = None
         return None
     door = doors.width or 6 * wall
     drawing = _Drawing(
-        page, paths, styles_of(paths)[0][paths.path], canvas, families, doors, door, wall, least, same_line, debug
+        page,
+        paths,
+        styles_of(paths)[0][paths.path],
+        canvas,
+        families,
+        doors,
+        door,
+        wall,
+        least,
+        styles,
+        same_line,
+        debug,
     )
     bands = _wall_bands(drawing, rows, stacks, solid, wall_paints, filled_only, styles)
     return _rooms(drawing, bands, solid, bool(solid_px))
@@ -119,6 +130,7 @@ class _Drawing:
     door: float
     wall: float
     least: float
+    wall_styles: NDArray[np.bool_]
     same_line: float
     debug: Debug | None
 
@@ -267,14 +279,17 @@ def _rooms(drawing: _Drawing, bands: list[Bands], solid: Mask, has_solid: bool) 
         broad = [o for o in openings if o.kind == "gap" and o.length > 1.5 * door]
         power = np.where(facing(broad), 0.55, 0.32) - 0.02 * np.array([o.length / door for o in broad])
         dividers = Dividers(np.array([o.line.ravel() for o in broad]).reshape(-1, 4), power)
-        dividers += rays(canvas, closed, faces_now, several[areas.labels], door)
+        stops = closed.copy()
+        lesser = []
         for family, some in zip(drawing.families, bands, strict=True):
-            rest = np.ones(len(family.offset), bool)
+            rest = family.end - family.start > 0.5 * door
             rest[some.pair.ravel()] = False
-            rest &= family.end - family.start > 0.5 * door
-            dividers += Dividers(family.segments(rest), np.full(int(rest.sum()), 0.6))
-            rest &= family.end - family.start > 2 * door
-            dividers += rays(canvas, closed, family.segments(rest), several[areas.labels], door)
+            like_wall = rest & drawing.wall_styles[family.style]
+            dividers += Dividers(family.segments(rest), np.where(like_wall[rest], 0.7, 0.5))
+            canvas.draw_lines(stops, family.segments(like_wall))
+            lesser.append(family.segments(rest & (family.end - family.start > 2 * door)))
+        where = several[areas.labels]
+        dividers += rays(canvas, stops, np.vstack([faces_now, *lesser]), where, door)
         outer: NDArray[np.bool_] = several & areas.outside
         before = areas
         labels = divided(canvas, areas.labels, several, dividers, names)

@@ -21,6 +21,8 @@ from detection.regions import FloatArray
 MAX_FAMILIES: Final = 40
 _SAME_DIRECTION_DEG: Final = 0.8
 _LEAST_SHARE: Final = 0.0008  # of all length drawn, that a direction must have to be searched for walls
+_LEANING_DEG: Final = 4.0
+_LEAN_LINES: Final = 8.0
 _TURN_DEG: Final = (0.8, 50.0)
 _LEAST_ARC_DEG: Final = 35.0
 _LEAST_HATCH: Final = 8
@@ -250,7 +252,12 @@ def find_families(xy: FloatArray, style: Indices, pens: FloatArray, same_line: f
             break
         if abs(mean - round(mean / 90) * 90) < 0.1:
             mean = round(mean / 90) * 90.0
-        families.append(_merged(mean % 180, xy[near], style[near], pens, same_line))
+        # No hand draws exactly straight: a short line that leans a little faces this family's lines too.
+        lean = (angle - mean + 90) % 180 - 90
+        slack = np.abs(lean) <= _LEANING_DEG
+        slack &= np.abs(np.sin(np.radians(lean))) * length <= _LEAN_LINES * same_line
+        slack |= near
+        families.append(_merged(mean % 180, xy[slack], style[slack], pens, same_line))
         free &= ~near
     return families
 
