@@ -96,11 +96,15 @@ def _body(polygon: Any, style: str, hand: Hand) -> list[Mark]:
 def _walls(layout: Layout, hand: Hand, rng: Rng) -> list[Mark]:
     found = bodies(layout)
     marks: list[Mark] = []
+    if hand.rail == "body":
+        marks += _body(found["rail"], "hollow" if hand.wall != "filled" or rng.random() < 0.6 else "filled", hand)
+    else:
+        dash = 0.2 if hand.rail == "dashed" else 0.0
+        marks += [polyline([e.a, e.b], hand.ink, hand.thin_pen, dash) for e in layout.edges if e.kind == "rail"]
     if hand.inner_wall and hand.inner_wall != hand.wall:
         marks += _body(found["inner"], hand.inner_wall, hand) + _body(found["outer"], hand.wall, hand)
     else:
         marks += _body(found["main"], hand.wall, hand)
-    marks += _body(found["rail"], "hollow" if hand.wall != "filled" or rng.random() < 0.6 else "filled", hand)
     for shaft in layout.shafts:
         x0, y0, x1, y1 = shaft.bounds
         marks.append(area(shaft, None, hand.ink, hand.thin_pen))

@@ -59,7 +59,12 @@ _WALL: Final[dict[str, list[tuple[str, tuple[float, float], float, float]]]] = {
     "closet": [("shelf", (0.8, 2.0), 0.4, 0.7)],
     "store": [("shelf", (1.0, 2.4), 0.45, 0.6), ("shelf", (1.0, 2.4), 0.45, 0.4)],
     "study": [("desk", (1.2, 1.8), 0.7, 0.95), ("shelf", (1.0, 2.4), 0.35, 0.7), ("armchair", (0.8, 0.9), 0.85, 0.4)],
-    "hall": [("wardrobe", (1.0, 1.8), 0.55, 0.4), ("drawers", (0.7, 1.0), 0.35, 0.3)],
+    "landing": [("openstair", (2.6, 3.6), 0.95, 0.3), ("drawers", (0.7, 1.0), 0.35, 0.3)],
+    "hall": [
+        ("openstair", (2.6, 3.6), 0.95, 0.12),
+        ("wardrobe", (1.0, 1.8), 0.55, 0.4),
+        ("drawers", (0.7, 1.0), 0.35, 0.3),
+    ],
     "office": [("desk", (1.4, 1.8), 0.8, 0.95), ("desk", (1.4, 1.8), 0.8, 0.5), ("shelf", (0.8, 2.4), 0.4, 0.7)],
     "staff": [("shelf", (0.8, 2.4), 0.4, 0.7), ("sofa", (1.6, 2.2), 0.8, 0.5)],
     "copy": [("copier", (1.0, 1.3), 0.7, 1.0), ("shelf", (0.8, 2.0), 0.4, 0.8)],
@@ -81,6 +86,7 @@ _FREE: Final[dict[str, list[tuple[str, tuple[float, float], tuple[float, float],
 def furnish(layout: Layout, rng: Rng) -> tuple[Fixture, ...]:
     """Fixtures of every room; none overlaps a wall, a door's way or another."""
     gates = [_way(o) for o in layout.openings if o.kind != "window"]
+    stairs = any(room.kind == "stair" for room in layout.rooms)
     fixtures: list[Fixture] = []
     for room in layout.rooms:
         bounds = room.polygon.bounds
@@ -91,7 +97,7 @@ def furnish(layout: Layout, rng: Rng) -> tuple[Fixture, ...]:
         elif room.kind in ("openoffice", "classroom"):
             fixtures.extend(_grid(room, blocked, rng))
         else:
-            fixtures.extend(_along_walls(room, blocked, rng))
+            fixtures.extend(f for f in _along_walls(room, blocked, rng) if f.kind != "openstair" or not stairs)
     return tuple(fixtures)
 
 

@@ -10,7 +10,7 @@ from shapely.geometry import Polygon, box
 
 from training.doors import place_openings
 from training.layout import Cell, Layout, Rng, WallSizes, assemble, find_edges, node_cells, warp_cells
-from training.shaping import bay, clip_round, cut_corner, slant, turn
+from training.shaping import bay, clip_round, cut_corner, pillars, slant, turn
 
 KINDS: Final = ("flat", "house", "office", "school", "units", "upper")
 
@@ -26,6 +26,8 @@ def draw_layout(
         cells = clip_round(cells, rng)
     elif rng.random() < 0.2 and not plain:
         cells = cut_corner(cells, rng)
+    if rng.random() < 0.3 and not plain:
+        cells = pillars(cells, rng)
     cells = turn(cells, rng) if turned else cells
     if rng.random() < 0.14 and not plain:
         cells = warp_cells(cells, slant(cells, rng))

@@ -61,6 +61,7 @@ class Hand:
     grid: bool = False
     header: bool = False
     columns: bool = False
+    rail: str = "body"  # body | line | dashed
 
 
 def draw_hand(rng: Rng, kind: str = "flat") -> Hand:
@@ -118,5 +119,6 @@ def draw_hand(rng: Rng, kind: str = "flat") -> Hand:
         inner_dims=float(rng.choice([0.0, 0.0, 0.0, 0.25, 0.6])),
         grid=bool(rng.random() < (0.4 if large else 0.08)),
         header=bool(rng.random() < 0.6),
+        rail=str(rng.choice(["body", "body", "line", "dashed"])),
         columns=bool(large and rng.random() < 0.5),
     )

@@ -17,7 +17,8 @@ def label_point(layout: Layout, room: Room) -> tuple[float, float, float]:
     if room.cell not in points:
         squeeze = np.array([1.0, 2.5])  # a name is wide and low: clearance counts more to the sides
         x0, y0, x1, y1 = room.polygon.bounds
-        steps = np.linspace(0.14, 0.86, 9)
+        odd = room.polygon.area < 0.75 * (x1 - x0) * (y1 - y0)  # a ring or an angle needs a finer search
+        steps = np.linspace(0.04, 0.96, 25) if odd else np.linspace(0.14, 0.86, 9)
         grid: Floats = np.stack(np.meshgrid(x0 + (x1 - x0) * steps, y0 + (y1 - y0) * steps), -1).reshape(-1, 2)
         inside = room.polygon.representative_point()
         grid = np.concatenate([grid[shapely.contains_xy(room.polygon, *grid.T)], np.array([[inside.x, inside.y]])])

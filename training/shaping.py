@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from shapely.geometry import Polygon, box
 
-from training.layout import OUTDOOR, Cell, Floats, Rng, warp_cells
+from training.layout import NO_ROOM, OUTDOOR, Cell, Floats, Rng, warp_cells
 
 
 def turn(cells: list[Cell], rng: Rng) -> list[Cell]:
@@ -101,6 +101,28 @@ def cut_corner(cells: list[Cell], rng: Rng) -> list[Cell]:
         ]
     )
     return _clipped(cells, box(x0 - 2, y0 - 2, x1 + 2, y1 + 2).difference(corner))
+
+
+def pillars(cells: list[Cell], rng: Rng) -> list[Cell]:
+    """Solid blocks in corners, along walls and free in the floor: pillars, chimney breasts, ducts walled up."""
+    out = list(cells)
+    for _ in range(int(rng.integers(1, 5))):
+        index = int(rng.integers(len(cells)))
+        cell = out[index]
+        x0, y0, x1, y1 = cell.polygon.bounds
+        if min(x1 - x0, y1 - y0) < 2.2 or cell.kind in OUTDOOR | NO_ROOM | {"stair", "lift"}:
+            continue
+        w, h = rng.uniform(0.35, 1.3), rng.uniform(0.3, 0.8)
+        x = float(rng.choice([x0, x1 - w, rng.uniform(x0, x1 - w)]))
+        y = float(rng.choice([y0, y1 - h, rng.uniform(y0, y1 - h)]))
+        block = box(round(x, 2), round(y, 2), round(x + w, 2), round(y + h, 2))
+        if not cell.polygon.buffer(0.01).contains(block):
+            continue
+        rest = cell.polygon.difference(block)
+        if isinstance(rest, Polygon) and isinstance(rest.buffer(-0.35), Polygon):
+            out[index] = Cell(rest, cell.kind, cell.name)
+            out.append(Cell(block, "solid"))
+    return out
 
 
 def _clipped(cells: list[Cell], mask: Polygon) -> list[Cell]:

@@ -280,7 +280,7 @@ def lay_out(
         drawing.marks.append(Text((width / 2, bottom), note(hand.language, rng), extra * 0.7, hand.font, hand.ink))
         bottom += extra * 1.5
     if with_frame or (frame is None and rng.random() < 0.15):
-        w, h = max(width * 0.3, extra * 14), max(extra * 9, 2.5)
+        w, h = max(width * 0.3, extra * 14), max(extra * 13, 2.5)
         if rng.random() < 0.5:
             drawing.marks += legend(margin, bottom + extra, hand, rng)
         drawing.marks += title_block(

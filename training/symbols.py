@@ -354,5 +354,5 @@ _SYMBOLS: Final[dict[str, Symbol]] = {
     "bathtub": _bathtub, "wc": _wc, "basin": _basin, "shower": _shower, "washer": _washer, "wardrobe": _wardrobe,
     "shelf": _shelf, "desk": _desk, "desks": _desks, "pupildesk": _pupildesk, "armchair": _armchair, "tv": _tv,
     "plant": _plant, "piano": _piano, "drawers": _plain, "sideboard": _plain, "copier": _washer, "coffee": _coffee,
-    "stalls": _stalls, "basins": _basins, "fireplace": _fireplace, "car": _car, "lift": _lift, "stair": _stair,
+    "stalls": _stalls, "basins": _basins, "fireplace": _fireplace, "car": _car, "openstair": _stair, "lift": _lift, "stair": _stair,
 }  # fmt: skip
