@@ -13,9 +13,10 @@ from detection.morphology import Mask, components
 from detection.pdf import Paths, Word
 from detection.regions import Closure, Debug, FloatArray, Region, Regions
 from detection.settings import Settings
+from detection.vector_arcs import Doors, find_arcs, find_doors
 from detection.vector_canvas import Canvas, paint_fills, solid_walls
-from detection.vector_lines import Family, axes_of, find_arcs, find_families, hatch_lines, simplified, styles_of
-from detection.vector_openings import Doors, Opening, OpeningSearch, door_openings, facing, find_doors
+from detection.vector_lines import Family, axes_of, find_families, hatch_lines, simplified, styles_of
+from detection.vector_openings import Opening, OpeningSearch, door_openings, facing
 from detection.vector_rooms import Areas, find_areas, measured, room_words, walled_share
 from detection.vector_split import Dividers, divided, rays
 from detection.vector_walls import Bands, find_bands, stack_depths, usual_depth

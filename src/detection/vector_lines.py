@@ -1,4 +1,4 @@
-"""A page's straight strokes as maximal lines by direction, and its arcs.
+"""A page's straight strokes as maximal lines by direction.
 
 Glossary: a *family* is all lines of one direction; in its own frame a line has an offset across the direction and a
 start and an end along it. A *style* is one pen (colour and width) or the edge of one colour of fill.
@@ -7,7 +7,6 @@ start and an end along it. A *style* is one pen (colour and width) or the edge o
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,8 +22,6 @@ _SAME_DIRECTION_DEG: Final = 0.8
 _LEAST_SHARE: Final = 0.0008  # of all length drawn, that a direction must have to be searched for walls
 _LEANING_DEG: Final = 4.0
 _LEAN_LINES: Final = 8.0
-_TURN_DEG: Final = (0.8, 50.0)
-_LEAST_ARC_DEG: Final = 35.0
 _LEAST_HATCH: Final = 8
 
 Flags = NDArray[np.bool_]
@@ -80,23 +77,6 @@ class Family:
         half = lines.lean / 2
         ends = [(lines.start, lines.offset - half), (lines.end, lines.offset + half)]
         return np.hstack([t[:, None] * along + o[:, None] * across for t, o in ends])
-
-
-@dataclass(frozen=True, slots=True)
-class Arcs:
-    """Pieces of circles: centre, radius, both ends and the angle swept.
-
-    Attributes:
-        centre: float64 (k, 2).
-        radius: float64 (k,).
-        ends: float64 (k, 2, 2).
-        sweep_deg: float64 (k,).
-    """
-
-    centre: FloatArray
-    radius: FloatArray
-    ends: FloatArray
-    sweep_deg: FloatArray
 
 
 def axes_of(angle_deg: float) -> tuple[FloatArray, FloatArray]:
@@ -159,68 +139,6 @@ def _kept(points: FloatArray, tolerance: float) -> Indices:
         if found[-1] < at < len(local) - 1:
             found.append(at)
     return np.array([*found, len(local) - 1], np.int64)
-
-
-def find_arcs(xy: FloatArray) -> tuple[Arcs, Flags]:
-    """The arcs among simplified segments (n, 4) in drawing order, and which of the segments belong to a curve."""
-    nothing = Arcs(np.zeros((0, 2)), np.zeros(0), np.zeros((0, 2, 2)), np.zeros(0))
-    curved = np.zeros(len(xy), bool)
-    if len(xy) < 3:
-        return nothing, curved
-    found = []
-    for first, last, sweep in _bent_runs(xy):
-        curved[first : last + 1] = True
-        if sweep < _LEAST_ARC_DEG or last - first > 400:
-            continue
-        points = np.vstack([xy[first : last + 1, :2], xy[last : last + 1, 2:]])
-        circle = _circle(points)
-        if circle is not None:
-            found.append((*circle, points[0], points[-1], sweep))
-    if not found:
-        return nothing, curved
-    arcs = Arcs(
-        np.array([f[0] for f in found]),
-        np.array([f[1] for f in found]),
-        np.array([[f[2], f[3]] for f in found]),
-        np.array([f[4] for f in found]),
-    )
-    return arcs, curved
-
-
-def _bent_runs(xy: FloatArray) -> Iterator[tuple[int, int, float]]:
-    """Runs first..last of at least three joined segments that turn one way by like steps, and the angle swept."""
-    step = xy[:, 2:] - xy[:, :2]
-    length = np.hypot(step[:, 0], step[:, 1])
-    angle = np.degrees(np.arctan2(step[:, 1], step[:, 0]))
-    turn = (np.diff(angle) + 180) % 360 - 180
-    joined = np.abs(xy[1:, :2] - xy[:-1, 2:]).max(axis=1) <= 1e-3
-    ratio = length[1:] / np.maximum(length[:-1], 1e-9)
-    bends = joined & (np.abs(turn) > _TURN_DEG[0]) & (np.abs(turn) < _TURN_DEG[1]) & (ratio > 0.2) & (ratio < 5)
-    begins = np.zeros(len(bends), bool)
-    begins[0] = bends[0]
-    begins[1:] = bends[1:] & (~bends[:-1] | (np.sign(turn[1:]) != np.sign(turn[:-1])))
-    starts = np.flatnonzero(begins)
-    breaks = np.append(np.flatnonzero(~bends), len(bends))
-    ends = np.minimum(breaks[np.searchsorted(breaks, starts)], np.append(starts[1:], len(bends)))
-    for first, last in zip(starts.tolist(), ends.tolist(), strict=True):
-        if last - first >= 2:
-            sweep = float(np.abs(turn[first:last]).sum()) * (last - first + 1) / (last - first)
-            yield first, last, sweep
-
-
-def _circle(points: FloatArray) -> tuple[FloatArray, float] | None:
-    """Centre and radius of the circle that all points lie on within 4 % of the radius (Kasa's fit)."""
-    middle = points.mean(axis=0)
-    local = points - middle
-    matrix = np.column_stack([2 * local, np.ones(len(local))])
-    solution, _, rank, _ = np.linalg.lstsq(matrix, (local**2).sum(axis=1), rcond=None)
-    if rank < 3:
-        return None
-    radius = math.sqrt(max(0.0, float(solution[2] + solution[:2] @ solution[:2])))
-    away = np.abs(np.linalg.norm(local - solution[:2], axis=1) - radius)
-    if radius <= 0 or away.max() > 0.04 * radius:
-        return None
-    return solution[:2] + middle, radius
 
 
 def find_families(xy: FloatArray, style: Indices, pens: FloatArray, same_line: float) -> list[Family]:

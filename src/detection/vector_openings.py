@@ -13,28 +13,14 @@ import numpy as np
 
 from detection.morphology import Mask
 from detection.regions import FloatArray
+from detection.vector_arcs import Doors
 from detection.vector_canvas import Canvas
-from detection.vector_lines import Arcs, Family, Flags, axes_of
+from detection.vector_lines import Family, Flags, Indices, axes_of
 from detection.vector_walls import Bands
 
-_DOOR_DEG: Final = (35.0, 130.0)
-_QUARTER_DEG: Final = (75.0, 105.0)
 _LANES: Final = (0.2, 0.5, 0.8)
 
 Kind = Literal["door", "window", "gap", "joint"]
-
-
-@dataclass(frozen=True, slots=True)
-class Doors:
-    """Door arcs: float64 (k, 2) hinges, (k, 2) where the shut door ends, (k,) their widths; width is the usual one,
-    has_leaf bool (k,), leaves bool (n,) which of the segments searched are leaves."""
-
-    hinge: FloatArray
-    latch: FloatArray
-    radius: FloatArray
-    has_leaf: Flags
-    width: float
-    leaves: Flags
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,41 +32,6 @@ class Opening:
     line: FloatArray  # (2, 2) the middle of the strip
     length: float
     confidence: float
-
-
-def find_doors(arcs: Arcs, xy: FloatArray, least: float, most: float) -> Doors:
-    """The arcs of a quarter circle that have a leaf; the width is their usual radius, 0 where none is found."""
-    leaves = np.zeros(len(xy), bool)
-    nothing = Doors(np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0), np.zeros(0, bool), 0.0, leaves)
-    quarter = (arcs.sweep_deg > _DOOR_DEG[0]) & (arcs.sweep_deg < _DOOR_DEG[1])
-    quarter &= (arcs.radius >= least) & (arcs.radius <= most)
-    length = np.hypot(xy[:, 2] - xy[:, 0], xy[:, 3] - xy[:, 1])
-    found = []
-    for k in np.flatnonzero(quarter).tolist():
-        centre, radius, ends = arcs.centre[k], arcs.radius[k], arcs.ends[k]
-        fit = np.flatnonzero((length > 0.8 * radius) & (length < 1.25 * radius))
-        legs = xy[fit].reshape(-1, 2, 2)
-        at_hinge = np.linalg.norm(legs - centre, axis=2) < 0.2 * radius
-        leaf = [bool((at_hinge & (np.linalg.norm(legs - end, axis=2) < 0.2 * radius)[:, ::-1]).any()) for end in ends]
-        if leaf[0] != leaf[1]:
-            found.append((centre, ends[0] if leaf[1] else ends[1], radius))
-        elif leaf[0]:
-            found += [(centre, end, radius) for end in ends]
-        elif _QUARTER_DEG[0] < arcs.sweep_deg[k] < _QUARTER_DEG[1]:
-            found += [(centre, end, -radius) for end in ends]
-    if not found:
-        return nothing
-    hinge, latch, radius = (np.array([f[i] for f in found]) for i in range(3))
-    sure = radius[radius > 0]
-    width = _usual(sure) if len(sure) else 0.0
-    return Doors(hinge, latch, np.abs(radius), radius > 0, width, leaves)
-
-
-def _usual(values: FloatArray) -> float:
-    """The value with the most others within 25 % of it; the largest such of equals."""
-    votes = [int((np.abs(values - v) <= 0.25 * v).sum()) for v in values]
-    best = max(zip(votes, values.tolist(), strict=True))[1]
-    return float(np.median(values[np.abs(values - best) <= 0.25 * best]))
 
 
 def door_openings(doors: Doors, canvas: Canvas, barrier: Mask, depth: float) -> list[Opening]:
@@ -149,39 +100,63 @@ class OpeningSearch:
             bands: strips of one direction.
             sure: bool (n,), which belong to walls beyond doubt; from the others only doors and windows lead on.
         """
+        low = np.concatenate([bands.edges[:, 1], bands.edges[:, 0]])
+        high = np.concatenate([bands.edges[:, 3], bands.edges[:, 2]])
+        tip = np.concatenate([bands.end, bands.start])
+        sign = np.repeat([1.0, -1.0], len(bands.low))
+        length = self._reaches(bands.angle_deg, low, high, tip, sign)
         out: list[Opening] = []
-        for k in range(len(bands.low)):
-            for forward in (True, False):
-                opening = self._from_end(bands, k, forward)
-                if opening is not None and (sure[k] or opening.kind in ("door", "window")):
-                    out.append(opening)
+        for k in np.flatnonzero(length > 0).tolist():
+            opening = self._opening(
+                bands.angle_deg, float(low[k]), float(high[k]), float(tip[k]), float(sign[k] * length[k])
+            )
+            if sure[k % len(sure)] or opening.kind in ("door", "window"):
+                out.append(opening)
         return out
 
-    def _from_end(self, bands: Bands, k: int, forward: bool) -> Opening | None:
-        low, high = (float(bands.edges[k, i + (1 if forward else 0)]) for i in (0, 2))
-        depth = high - low
-        if depth <= 0:
-            return None
-        tip = float(bands.end[k] if forward else bands.start[k])
-        sign = 1.0 if forward else -1.0
-        along, across = axes_of(bands.angle_deg)
+    def _reaches(
+        self, angle: float, low: FloatArray, high: FloatArray, tip: FloatArray, sign: FloatArray
+    ) -> FloatArray:
+        """float64 (n,): how far the next wall is from each end, 0 where it is at once or too far."""
+        out = np.zeros(len(tip))
         step = 1.0 / self._canvas.scale
         ways = np.arange(1.5 * step, 9 * self._door, step)
-        lanes = np.array([low + share * depth for share in _LANES])
-        at = (tip + sign * ways)[:, None, None] * along + lanes[None, :, None] * across
-        hit = self._canvas.at(self._barrier, at.reshape(-1, 2)).reshape(len(ways), len(_LANES)) > 0
-        blocked = np.flatnonzero(hit.sum(axis=1) >= 2)
-        if not len(blocked) or blocked[0] <= 1:
-            return None
-        length = float(ways[blocked[0]]) + step
-        far = tip + sign * length
-        start, end = (tip, far) if forward else (far, tip)
-        kind, confidence = self._judge(bands.angle_deg, low, high, start, end)
+        ends = np.flatnonzero(high > low)
+        free = ~self._blocked(angle, low, high, tip, sign, ends, ways[:2]).any(axis=1)
+        ends = ends[free]
+        for some in np.array_split(ends, 1 + len(ends) * len(ways) // 300_000):
+            hit = self._blocked(angle, low, high, tip, sign, some, ways)
+            out[some] = np.where(hit.any(axis=1), ways[hit.argmax(axis=1)] + step, 0.0)
+        return out
+
+    def _blocked(
+        self,
+        angle: float,
+        low: FloatArray,
+        high: FloatArray,
+        tip: FloatArray,
+        sign: FloatArray,
+        ends: Indices,
+        ways: FloatArray,
+    ) -> Flags:
+        """bool (ends, ways): whether two of three lanes meet a wall there."""
+        along, across = axes_of(angle)
+        t = (tip[ends, None] + sign[ends, None] * ways)[:, :, None, None]
+        lanes = low[ends, None] + np.array(_LANES) * (high - low)[ends, None]
+        at = t * along + lanes[:, None, :, None] * across
+        hit = self._canvas.at(self._barrier, at.reshape(-1, 2)).reshape(at.shape[:3]) > 0
+        blocked: Flags = hit.sum(axis=2) >= 2
+        return blocked
+
+    def _opening(self, angle: float, low: float, high: float, tip: float, way: float) -> Opening:
+        along, across = axes_of(angle)
+        start, end = min(tip, tip + way), max(tip, tip + way)
+        kind, confidence = self._judge(angle, low, high, start, end)
         corners = [start * along + low * across, end * along + low * across]
         corners += [end * along + high * across, start * along + high * across]
         middle = (low + high) / 2
         line = np.array([start * along + middle * across, end * along + middle * across])
-        return Opening(kind, np.array(corners), line, length, confidence)
+        return Opening(kind, np.array(corners), line, end - start, confidence)
 
     def _judge(self, angle: float, low: float, high: float, start: float, end: float) -> tuple[Kind, float]:
         depth, length = high - low, end - start
