@@ -13,15 +13,15 @@ from detection.morphology import Mask, components
 from detection.pdf import Paths, Word
 from detection.regions import Closure, Debug, FloatArray, Region, Regions
 from detection.settings import Settings
-from detection.vector_arcs import Doors, find_arcs, find_doors
-from detection.vector_canvas import Canvas, paint_fills, solid_walls
-from detection.vector_lines import Family, axes_of, find_families, hatch_lines, simplified, styles_of
 from detection.vector_openings import Opening, OpeningSearch, door_openings, facing
-from detection.vector_rooms import Areas, find_areas, measured, room_words, walled_share
-from detection.vector_split import Dividers, divided, rays
-from detection.vector_walls import Bands, find_bands, stack_depths, usual_depth
+from detection.vector_rooms import Areas, find_areas, judged, named_by, room_words, wide_enough
+from detection.vector_split import Dividers, divided, lesser_lines, rays
+from detection.vector_strokes import Strokes, read_strokes
+from detection.vector_walls import Walls, find_walls
 
-_WALL_PX: Final = 7.0
+_LEAST_SEGMENTS: Final = 8
+_PLAIN_GAP: Final = 1.5  # a gap without a door or a window is closed up to so many doors' widths
+_SURE_PIECE: Final = 2.5  # a piece of wall as long as so many doors is no furniture
 
 
 class DrawnPage(Protocol):
@@ -44,306 +44,110 @@ class DrawnPage(Protocol):
         """What the page draws."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Closed:
+    """The walls with their openings shut: uint8 (h, w), the openings that were, and the gaps that were not."""
+
+    mask: Mask
+    shut: list[Opening]
+    gaps: list[Opening]
+
+
 def find_regions(page: DrawnPage, settings: Settings, debug: Debug | None = None) -> Regions | None:
     """The rooms of a drawn page, in points; None where its lines enclose none, so that its picture has to do."""
     paths = page.paths
-    if paths is None or len(paths.xy) < 8:
+    if paths is None or len(paths.xy) < _LEAST_SEGMENTS:
         return None
-    side = max(page.width, page.height)
-    same_line = 1e-4 * side
-    path_style, pens = styles_of(paths)
-    style = path_style[paths.path]
-    xy, source = simplified(paths.xy, style, 1.2 * same_line)
-    style = style[source]
-    arcs, curved = find_arcs(xy)
-    straight = ~curved & ~paths.dashed[paths.path[source]]
-    doors = find_doors(arcs, xy[straight], 0.002 * side, 0.08 * side)
-    kept = np.flatnonzero(straight)[~doors.leaves]
-    families = find_families(xy[kept], style[kept], pens, same_line)
-    door_guess = doors.width or 0.02 * side
-    families = [f.only(~hatch_lines(f, 0.8 * door_guess)) for f in families]
-    least, most = (0.05 * doors.width, 0.65 * doors.width) if doors.width else (4e-4 * side, 0.035 * side)
-    rows = [find_bands(f, least, 1.2 * most, same_line) for f in families]
-    stacks = [stack_depths(b) for b in rows]
-    weight = _pen_weights(families, pens)
-    hollow = usual_depth(
-        np.concatenate([b.depth[s == 0] for b, s in zip(rows, stacks, strict=True)]),
-        np.concatenate([b.length[s == 0] for b, s in zip(rows, stacks, strict=True)]),
-        least,
-        most,
-        np.concatenate([weight[b.style].min(axis=1)[s == 0] for b, s in zip(rows, stacks, strict=True)]),
-    )
-    scale = min(settings.max_side_px / side, max(_WALL_PX / max(hollow, least), 1000 / side))
-    canvas = Canvas.of(page.width, page.height, scale)
-    fills = paint_fills(paths, canvas)
-    solid, wall_paints, solid_px = solid_walls(fills, least * scale, min(most, 4 * hollow if hollow else most) * scale)
-    filled = [_filled(b, canvas, solid) for b in rows]
-    wall = hollow
-    long = [b.length >= np.maximum(3 * b.depth, 1.5 * door_guess) for b in rows]
-    solid_length = sum(float(b.length[f & far].sum()) for b, f, far in zip(rows, filled, long, strict=True))
-    styles = _wall_styles(rows, stacks, filled, hollow, families, weight)
-    like = [np.abs(np.log(b.depth / max(hollow, 1e-9))) < 0.7 for b in rows]
-    hollow_length = sum(
-        float(b.length[~f & (s == 0) & far & k & styles[b.style].all(axis=1)].sum())
-        for b, f, s, far, k in zip(rows, filled, stacks, long, like, strict=True)
-    )
-    if solid_px and solid_length >= 0.5 * hollow_length:
-        wall = (
-            usual_depth(
-                np.concatenate([b.depth[f] for b, f in zip(rows, filled, strict=True)]),
-                np.concatenate([b.length[f] for b, f in zip(rows, filled, strict=True)]),
-                least,
-                most,
-            )
-            or solid_px / scale
-        )
-    filled_only = solid_length >= 2.5 * hollow_length
-
-    if not wall:
+    words = page.words
+    centres = np.array([w.centre for w in words]).reshape(-1, 2)
+    strokes = read_strokes(paths, max(page.width, page.height))
+    walls = find_walls(paths, strokes, (page.width, page.height), centres, settings.max_side_px)
+    if walls is None:
         return None
-    door = doors.width or 6 * wall
-    drawing = _Drawing(
-        page,
-        paths,
-        styles_of(paths)[0][paths.path],
-        canvas,
-        families,
-        doors,
-        door,
-        wall,
-        least,
-        styles,
-        same_line,
-        debug,
-    )
-    bands = _wall_bands(drawing, rows, stacks, solid, wall_paints, filled_only, styles)
-    return _rooms(drawing, bands, solid, bool(solid_px))
+    closed = _close(walls, strokes)
+    areas = find_areas(closed.mask)
+    inside = (walls.canvas.at(areas.labels, centres) > 0) & ~areas.outside[walls.canvas.at(areas.labels, centres)]
+    names = room_words(words, inside)
+    areas = _divide(areas, walls, strokes, closed, names)
+    named = named_by(areas, walls.canvas, names)
+    kept = wide_enough(areas, named, closed.mask, walls.depth * walls.canvas.scale, walls.door * walls.canvas.scale)
+    if debug is not None:
+        debug("walls", walls.mask * np.uint8(255))
+        debug("closed", closed.mask * np.uint8(255))
+    return _regions(areas, kept, named, walls, closed) if kept.any() else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Drawing:
-    page: DrawnPage
-    paths: Paths
-    style: NDArray[np.int64]
-    canvas: Canvas
-    families: list[Family]
-    doors: Doors
-    door: float
-    wall: float
-    least: float
-    wall_styles: NDArray[np.bool_]
-    same_line: float
-    debug: Debug | None
-
-
-def _pen_weights(families: list[Family], pens: FloatArray) -> FloatArray:
-    """float64 (s,): how much each style's pen speaks for walls: what is cut is drawn heavier than what is seen."""
-    length = np.zeros(len(pens))
-    for family in families:
-        np.add.at(length, family.style, family.end - family.start)
-    order = np.argsort(pens, kind="stable")
-    order = order[(pens[order] > 0) & (length[order] > 0)]
-    if not len(order):
-        return np.ones(len(pens))
-    usual = float(pens[order][np.searchsorted(np.cumsum(length[order]), length[order].sum() / 2)])
-    return np.where(pens > 0, np.clip((np.maximum(pens, 0) / usual) ** 1.5, 0.3, 5.0), 1.0)
-
-
-def _wall_styles(
-    rows: list[Bands],
-    stacks: list[FloatArray],
-    filled: list[NDArray[np.bool_]],
-    wall: float,
-    families: list[Family],
-    weight: FloatArray,
-) -> NDArray[np.bool_]:
-    """bool (s,): the styles in which much of the length of hollow strips as thick as walls is drawn."""
-    paired, drawn = np.zeros(len(weight)), np.zeros(len(weight))
-    for bands, stack, solid, family in zip(rows, stacks, filled, families, strict=True):
-        good = ~solid & (stack == 0) & (bands.length >= 4 * bands.depth)
-        good &= (bands.depth > 0.6 * wall) & (bands.depth < 1.7 * wall)
-        for side in (0, 1):
-            np.add.at(paired, bands.style[good, side], bands.length[good])
-
-        np.add.at(drawn, family.style, family.end - family.start)
-    strong: NDArray[np.bool_] = paired * weight >= 0.04 * (paired * weight).max(initial=0.0)
-    return strong & (paired >= 0.15 * drawn)
-
-
-def _wall_bands(
-    drawing: _Drawing,
-    rows: list[Bands],
-    stacks: list[FloatArray],
-    solid: Mask,
-    wall_paints: NDArray[np.bool_],
-    filled_only: bool,
-    styles: NDArray[np.bool_],
-) -> list[Bands]:
-    """The strips that are walls: filled ones, and hollow ones unless the plan fills its walls."""
-    wall, canvas, paths = drawing.wall, drawing.canvas, drawing.paths
-    out = []
-    wall_style = np.zeros(int(drawing.style.max()) + 1, bool)
-    if wall_paints.any():
-        of_wall = paths.filled & _has_paint(paths, canvas, solid)
-        wall_style[np.unique(drawing.style[np.isin(paths.path, np.flatnonzero(of_wall))])] = True
-    words = np.array([w.centre for w in drawing.page.words]).reshape(-1, 2)
-    for bands, stack in zip(rows, stacks, strict=True):
-        filled = _filled(bands, canvas, solid)
-        usual = (bands.depth >= 0.35 * wall) & (bands.depth <= 3 * wall)
-        usual &= (stack == 0) | (stack <= 2.5 * wall)
-        likely = np.abs(np.log(bands.depth / wall)) < 0.5
-        usual &= (bands.length >= np.where(likely, 0.6, 1.5) * bands.depth) | filled
-        usual &= filled | styles[bands.style].all(axis=1)
-        if filled_only:
-            usual &= filled | wall_style[bands.style].all(axis=1)
-        usual &= ~_with_words(bands, words)
-        out.append(bands.only(usual | (filled & (bands.depth >= drawing.least))))
-    return out
-
-
-def _filled(bands: Bands, canvas: Canvas, solid: Mask) -> NDArray[np.bool_]:
-    """bool (n,): the strips whose middle is solid."""
-    along, across = axes_of(bands.angle_deg)
-    middle = ((bands.start + bands.end) / 2)[:, None] * along + ((bands.low + bands.high) / 2)[:, None] * across
-    return canvas.at(solid, middle) > 0
-
-
-def _has_paint(paths: Paths, canvas: Canvas, solid: Mask) -> NDArray[np.bool_]:
-    """bool (p,): the filled paths that lie on solid walls, by the middles of their first segments' inner sides."""
-    out = np.zeros(paths.path_count, bool)
-    first = np.searchsorted(paths.path, np.arange(paths.path_count))
-    first = np.minimum(first, len(paths.xy) - 1)
-    xy = paths.xy[first]
-    step = xy[:, 2:] - xy[:, :2]
-    normal = np.column_stack([-step[:, 1], step[:, 0]]) / np.maximum(np.hypot(step[:, 0], step[:, 1]), 1e-9)[:, None]
-    middle = (xy[:, :2] + xy[:, 2:]) / 2
-    for sign in (-1.0, 1.0):
-        out |= canvas.at(solid, middle + sign * 2.0 / canvas.scale * normal) > 0
-    return out
-
-
-def _with_words(bands: Bands, words: FloatArray) -> NDArray[np.bool_]:
-    out = np.zeros(len(bands.low), bool)
-    if not len(words) or not len(out):
-        return out
-    along, across = axes_of(bands.angle_deg)
-    t, o = words @ along, words @ across
-    for k in range(len(out)):
-        inside = (o > bands.low[k]) & (o < bands.high[k]) & (t > bands.start[k]) & (t < bands.end[k])
-        out[k] = bool(inside.any())
-    return out
-
-
-def _rooms(drawing: _Drawing, bands: list[Bands], solid: Mask, has_solid: bool) -> Regions | None:
-    canvas, wall, door = drawing.canvas, drawing.wall, drawing.door
-    walls = solid.copy()
-    faces = []
-    for family, some in zip(drawing.families, bands, strict=True):
-        canvas.fill(walls, some.corners())
-        used = np.unique(some.pair)
-        segments = family.segments(used)
-        faces.append(segments)
-        canvas.draw_lines(walls, segments)
-    search = OpeningSearch(canvas, walls, drawing.families, drawing.doors, door)
-    pieces, stats = components(walls)
-    large = stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max(axis=1) >= 2.5 * door * canvas.scale
-    large[0] = False
+def _close(walls: Walls, strokes: Strokes) -> _Closed:
+    canvas, door = walls.canvas, walls.door
+    search = OpeningSearch(canvas, walls.mask, strokes.families, strokes.doors, door)
+    pieces, stats = components(walls.mask)
+    sure = _longer_side(stats) >= _SURE_PIECE * door * canvas.scale
+    sure[0] = False
     openings = []
-    for some in bands:
-        along, across = axes_of(some.angle_deg)
-        middle = ((some.start + some.end) / 2)[:, None] * along + ((some.low + some.high) / 2)[:, None] * across
-        sure = large[canvas.at(pieces, middle)] | (canvas.at(solid, middle) > 0)
-        openings += search.run(some, sure)
-    openings += door_openings(drawing.doors, canvas, walls, min(0.5 * wall, 0.12 * door))
-    closed = walls.copy()
-    used_openings = []
-    for opening in openings:
-        if opening.kind == "gap" and opening.length > 1.5 * door:
-            continue
-        canvas.fill(closed, opening.shape[None])
-        if opening.kind != "joint":
-            used_openings.append(opening)
-    closed = _without_specks(closed, max(6 * wall, 1.2 * door) * canvas.scale)
-    areas = find_areas(closed)
-    inner = np.append(~areas.outside, False)
-    inner[0] = False
-    every = drawing.page.words
-    words = room_words(every, inner[canvas.at(areas.labels, np.array([w.centre for w in every]).reshape(-1, 2))])
-    names = np.array([w[:2] for w in words]).reshape(-1, 2)
-    named = _named(areas, canvas, names)
-    wide = (areas.reach_px > 0.5 * door * canvas.scale) & ~areas.outside
-    labelled = bool(wide.any()) and float((named[wide] > 0).mean()) > 0.6
+    for bands in walls.bands:
+        on_wall = sure[canvas.at(pieces, bands.middle)] | (canvas.at(walls.solid, bands.middle) > 0)
+        openings += search.run(bands, on_wall)
+    openings += door_openings(strokes.doors, canvas, walls.mask, min(0.5 * walls.depth, 0.12 * door))
+    mask = walls.mask.copy()
+    wide = [o.kind == "gap" and o.length > _PLAIN_GAP * door for o in openings]
+    shut = [o for o, is_wide in zip(openings, wide, strict=True) if not is_wide]
+    canvas.fill(mask, np.array([o.shape for o in shut]).reshape(-1, 4, 2))
+    return _Closed(
+        _without_specks(mask, max(6 * walls.depth, 1.2 * door) * canvas.scale),
+        [o for o in shut if o.kind != "joint"],
+        [o for o, is_wide in zip(openings, wide, strict=True) if is_wide],
+    )
+
+
+def _longer_side(stats: NDArray[np.int32]) -> NDArray[np.int32]:
+    side: NDArray[np.int32] = stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max(axis=1)
+    return side
+
+
+def _without_specks(mask: Mask, least_px: float) -> Mask:
+    """The mask without what is small on its own: furniture, symbols, letters."""
+    labels, stats = components(mask)
+    keep = _longer_side(stats) >= least_px
+    keep[0] = False
+    out: Mask = keep[labels].astype(np.uint8)
+    return out
+
+
+def _divide(areas: Areas, walls: Walls, strokes: Strokes, closed: _Closed, names: FloatArray) -> Areas:
+    """The areas, those divided that hold several names or hold names and leak."""
+    named = named_by(areas, walls.canvas, names)
     several = (named > 1) | (areas.outside & (named > 0))
     several[0] = False
-    if several.any():
-        faces_now = np.vstack([np.zeros((0, 4)), *faces])
-        broad = [o for o in openings if o.kind == "gap" and o.length > 1.5 * door]
-        power = np.where(facing(broad), 0.55, 0.32) - 0.02 * np.array([o.length / door for o in broad])
-        dividers = Dividers(np.array([o.line.ravel() for o in broad]).reshape(-1, 4), power)
-        stops = closed.copy()
-        lesser = []
-        for family, some in zip(drawing.families, bands, strict=True):
-            rest = family.end - family.start > 0.5 * door
-            rest[some.pair.ravel()] = False
-            like_wall = rest & drawing.wall_styles[family.style]
-            dividers += Dividers(family.segments(rest), np.where(like_wall[rest], 0.7, 0.5))
-            canvas.draw_lines(stops, family.segments(like_wall))
-            lesser.append(family.segments(rest & (family.end - family.start > 2 * door)))
-        where = several[areas.labels]
-        dividers += rays(canvas, stops, np.vstack([faces_now, *lesser]), where, door)
-        outer: NDArray[np.bool_] = several & areas.outside
-        before = areas
-        labels = divided(canvas, areas.labels, several, dividers, names)
-        areas = measured(labels, areas, several)
-        was = np.zeros(len(areas.area_px), np.int64)
-        was[labels.ravel()] = before.labels.ravel()
-        from_outside: NDArray[np.bool_] = outer[was]
-        named = _named(areas, canvas, names)
-    least = max(0.6 * wall, 0.2 * door) * canvas.scale
-    roomy = (areas.reach_px >= least) & (areas.area_px >= 6 * least**2) & ~areas.outside
-    roomy[0] = False
-    if several.any():
-        share = walled_share(areas.labels, closed)
-        roomy &= ~from_outside | ((named > 0) & (share > 0.5))
-    roomy &= (named > 0) | (areas.reach_px >= 0.35 * door * canvas.scale)
-    if labelled:
-        roomy &= (named > 0) | (areas.reach_px >= 0.6 * door * canvas.scale)
-    numbers = np.cumsum(roomy) * roomy
-    labels = numbers[areas.labels].astype(np.int32)
-    regions = [Region(int(numbers[k]), 0.9 if named[k] == 1 else 0.6) for k in np.flatnonzero(roomy)]
-    if drawing.debug is not None:
-        drawing.debug("walls", (walls * 255).astype(np.uint8))
-        drawing.debug("closed", (closed * 255).astype(np.uint8))
-    if not regions:
-        return None
+    if not several.any():
+        return areas
+    door = walls.door
+    power = np.where(facing(closed.gaps), 0.55, 0.32) - 0.02 * np.array([o.length / door for o in closed.gaps])
+    dividers = Dividers(np.array([o.line.ravel() for o in closed.gaps]).reshape(-1, 4), power)
+    lesser = lesser_lines(strokes.families, walls.bands, walls.styles, 0.5 * door)
+    stops = closed.mask.copy()
+    walls.canvas.draw_lines(stops, lesser.like_walls)
+    starts = np.vstack([walls.faces, lesser.longer_than(2 * door)])
+    where = several[areas.labels]
+    dividers += lesser.dividers
+    dividers += rays(walls.canvas, stops, starts, where, door)
+    return areas.replaced(divided(walls.canvas, areas.labels, several, dividers, names), several)
+
+
+def _regions(areas: Areas, kept: NDArray[np.bool_], named: NDArray[np.int64], walls: Walls, closed: _Closed) -> Regions:
+    number = np.cumsum(kept) * kept
+    verdicts = judged(areas, kept, named, closed.mask)
+    scale = walls.canvas.scale
     return Regions(
-        labels=labels,
-        units_per_px=1 / canvas.scale,
-        regions=regions,
-        closures=[_closure(o, canvas.scale) for o in used_openings],
-        wall_px=wall * canvas.scale,
-        faces=np.vstack([np.zeros((0, 4)), *faces]),
+        labels=number[areas.labels].astype(np.int32),
+        units_per_px=1 / scale,
+        regions=[Region(int(number[k]), *verdicts[k]) for k in np.flatnonzero(kept).tolist()],
+        closures=[_closure(o, scale) for o in closed.shut],
+        wall_px=walls.depth * scale,
+        faces=walls.faces,
     )
-
-
-def _named(areas: Areas, canvas: Canvas, names: FloatArray) -> NDArray[np.int64]:
-    """int64 (k,): how many names each area holds."""
-    named = np.zeros(len(areas.area_px), np.int64)
-    np.add.at(named, canvas.at(areas.labels, names), 1)
-    named[0] = 0
-    return named
 
 
 def _closure(opening: Opening, scale: float) -> Closure:
     (x0, y0), (x1, y1) = (opening.line * scale).tolist()
     kind = "gap" if opening.kind == "joint" else opening.kind
     return Closure(kind, ((x0, y0), (x1, y1)), opening.confidence)
-
-
-def _without_specks(mask: Mask, least_px: float) -> Mask:
-    """The mask without what is small on its own: furniture, symbols, letters."""
-    labels, stats = components(mask)
-    keep = stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max(axis=1) >= least_px
-    keep[0] = False
-    out: Mask = keep[labels].astype(np.uint8)
-    return out

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from detection.regions import FloatArray
-from detection.vector_lines import Flags
+from detection.vector_lines import Flags, Indices
 
 _TURN_DEG: Final = (0.8, 50.0)
 _LEAST_ARC_DEG: Final = 35.0
@@ -31,18 +31,28 @@ class Arcs:
         radius: float64 (k,).
         ends: float64 (k, 2, 2).
         sweep_deg: float64 (k,).
+        curve: int64 (k,), the curve that each is part or all of.
     """
 
     centre: FloatArray
     radius: FloatArray
     ends: FloatArray
     sweep_deg: FloatArray
+    curve: Indices
 
 
 @dataclass(frozen=True, slots=True)
 class Doors:
-    """Door arcs: float64 (k, 2) hinges, (k, 2) where the shut door ends, (k,) their widths; width is the usual one,
-    has_leaf bool (k,), leaves bool (n,) which of the segments searched are leaves."""
+    """Door arcs; one whose latch the leaf does not tell is there twice.
+
+    Attributes:
+        hinge: float64 (k, 2).
+        latch: float64 (k, 2), where the shut door ends.
+        radius: float64 (k,), how wide the door is.
+        has_leaf: bool (k,), whether a leaf tells hinge from latch.
+        width: the usual width, 0 without doors.
+        leaves: bool (n,), which of the segments searched are leaves.
+    """
 
     hinge: FloatArray
     latch: FloatArray
@@ -52,34 +62,32 @@ class Doors:
     leaves: Flags
 
 
-def find_arcs(xy: FloatArray) -> tuple[Arcs, Flags]:
-    """The arcs among simplified segments (n, 4) in drawing order, and which of the segments belong to a curve."""
-    nothing = Arcs(np.zeros((0, 2)), np.zeros(0), np.zeros((0, 2, 2)), np.zeros(0))
-    curved = np.zeros(len(xy), bool)
-    if len(xy) < 3:
-        return nothing, curved
-    found = []
-    for first, last, sweep in _bent_runs(xy):
-        curved[first : last + 1] = True
+def find_arcs(xy: FloatArray) -> tuple[Arcs, Indices]:
+    """The arcs among simplified segments (n, 4) in drawing order, and int64 (n,) the curve of each, -1 for none."""
+    curve = np.full(len(xy), -1, np.int64)
+    found: list[tuple[FloatArray, float, FloatArray, float, int]] = []
+    for number, (first, last, sweep) in enumerate(_bent_runs(xy)):
+        curve[first : last + 1] = number
         if sweep < _LEAST_ARC_DEG or last - first > 400:
             continue
         points = np.vstack([xy[first : last + 1, :2], xy[last : last + 1, 2:]])
         circle = _circle(points)
         if circle is not None:
-            found.append((*circle, points[0], points[-1], sweep))
-    if not found:
-        return nothing, curved
+            found.append((*circle, points[[0, -1]], sweep, number))
     arcs = Arcs(
-        np.array([f[0] for f in found]),
+        np.array([f[0] for f in found]).reshape(-1, 2),
         np.array([f[1] for f in found]),
-        np.array([[f[2], f[3]] for f in found]),
-        np.array([f[4] for f in found]),
+        np.array([f[2] for f in found]).reshape(-1, 2, 2),
+        np.array([f[3] for f in found]),
+        np.array([f[4] for f in found], np.int64),
     )
-    return arcs, curved
+    return arcs, curve
 
 
 def _bent_runs(xy: FloatArray) -> Iterator[tuple[int, int, float]]:
     """Runs first..last of at least three joined segments that turn one way by like steps, and the angle swept."""
+    if len(xy) < 3:
+        return
     step = xy[:, 2:] - xy[:, :2]
     length = np.hypot(step[:, 0], step[:, 1])
     angle = np.degrees(np.arctan2(step[:, 1], step[:, 0]))
@@ -128,8 +136,12 @@ def find_doors(arcs: Arcs, xy: FloatArray, least: float, most: float) -> Doors:
         fit = np.flatnonzero((length > 0.8 * radius) & (length < 1.25 * radius))
         legs = xy[fit].reshape(-1, 2, 2)
         at_hinge = np.linalg.norm(legs - centre, axis=2) < 0.2 * radius
-        leaf = [bool((at_hinge & (np.linalg.norm(legs - end, axis=2) < 0.2 * radius)[:, ::-1]).any()) for end in ends]
+        legs_to = [
+            (at_hinge & (np.linalg.norm(legs - end, axis=2) < 0.2 * radius)[:, ::-1]).any(axis=1) for end in ends
+        ]
+        leaf = [bool(to.any()) for to in legs_to]
         if leaf[0] != leaf[1]:
+            leaves[fit[legs_to[0] | legs_to[1]]] = True
             found.append((centre, ends[0] if leaf[1] else ends[1], radius))
         elif leaf[0]:  # a sector: which of its sides is the leaf, the walls have to say
             sector += [len(found), len(found) + 1]

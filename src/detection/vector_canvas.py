@@ -109,14 +109,13 @@ def paint_fills(paths: Paths, canvas: Canvas) -> Fills:
     return Fills(paint, colours[common])
 
 
-def solid_walls(fills: Fills, least_px: float, most_px: float) -> tuple[Mask, NDArray[np.bool_], float]:
+def solid_walls(fills: Fills, least_px: float, most_px: float) -> tuple[Mask, float]:
     """The fills that are walls: colours whose areas are mostly long and no thicker than `most_px`.
 
     Returns:
-        The mask, which colours (k,) it holds, and the walls' typical thickness in pixels (0 without any).
+        The mask, and the walls' typical thickness in pixels (0 without any).
     """
     mask = np.zeros_like(fills.paint)
-    chosen = np.zeros(len(fills.colours), bool)
     depths: list[tuple[float, float]] = []
     for number in np.flatnonzero(np.bincount(fills.paint.ravel(), minlength=256)[1:256]) + 1:
         one = (fills.paint == number).astype(np.uint8)
@@ -137,15 +136,14 @@ def solid_walls(fills: Fills, least_px: float, most_px: float) -> tuple[Mask, ND
             continue
         if not _branches(labels, stats, long & thin, area):
             continue
-        chosen[number - 1] = True
         keep = np.concatenate([[False], depth >= 0.5 * least_px])
         mask |= keep[labels].astype(np.uint8)
         depths += list(zip(depth[long & thin].tolist(), side[long & thin].tolist(), strict=True))
     if not depths:
-        return mask, chosen, 0.0
+        return mask, 0.0
     table = np.array(sorted(depths))
     middle = np.searchsorted(np.cumsum(table[:, 1]), table[:, 1].sum() / 2)
-    return mask, chosen, float(table[min(middle, len(table) - 1), 0])
+    return mask, float(table[min(middle, len(table) - 1), 0])
 
 
 def _branches(labels: NDArray[np.int32], stats: Stats, walls: NDArray[np.bool_], area: FloatArray) -> bool:

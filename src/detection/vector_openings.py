@@ -14,9 +14,9 @@ import numpy as np
 from detection.morphology import Mask
 from detection.regions import FloatArray
 from detection.vector_arcs import Doors
+from detection.vector_bands import Bands
 from detection.vector_canvas import Canvas
 from detection.vector_lines import Family, Flags, Indices, axes_of
-from detection.vector_walls import Bands
 
 _LANES: Final = (0.2, 0.5, 0.8)
 
@@ -120,7 +120,7 @@ class OpeningSearch:
         """float64 (n,): how far the next wall is from each end, 0 where it is at once or too far."""
         out = np.zeros(len(tip))
         step = 1.0 / self._canvas.scale
-        ways = np.arange(1.5 * step, 9 * self._door, step)
+        ways: FloatArray = np.arange(1.5 * step, 9 * self._door, step, dtype=np.float64)
         ends = np.flatnonzero(high > low)
         free = ~self._blocked(angle, low, high, tip, sign, ends, ways[:2]).any(axis=1)
         ends = ends[free]

@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 from detection.morphology import Mask, box, components, dilated, distances
 from detection.pdf import Word
 from detection.regions import FloatArray, LabelImage
+from detection.vector_canvas import Canvas
+from models.floorplan import Flag
 
+_NAMED_SHARE: Final = 0.6  # of the broad areas, that hold a name where the plan names its rooms
 _NAME: Final = re.compile(r"[^\W\d_]{2,}")
 _NUMBER: Final = re.compile(r"^[A-Z]{0,2}\.?\d[\d.\-/]*[A-Z]{0,2}$", re.IGNORECASE)
 
@@ -26,13 +29,34 @@ class Areas:
         labels: int32 (h, w), 0 is wall.
         area_px: int64 (k,), by label.
         reach_px: float64 (k,), the radius of the largest circle inside.
-        outside: bool (k,), whether the area reaches the page's edge or surrounds the plan.
+        outside: bool (k,), whether the area reaches the page's edge.
+        was_outside: bool (k,), whether it was cut from one that did.
+        was_divided: bool (k,), whether it was cut from a larger one.
     """
 
     labels: LabelImage
     area_px: NDArray[np.int64]
     reach_px: FloatArray
     outside: NDArray[np.bool_]
+    was_outside: NDArray[np.bool_]
+    was_divided: NDArray[np.bool_]
+
+    def replaced(self, labels: LabelImage, divided: NDArray[np.bool_]) -> Areas:
+        """The areas of new labels, into which those named by `divided` (bool (k,)) were cut."""
+        count = int(labels.max()) + 1
+        inner = (labels > 0).astype(np.uint8)
+        inner[:, 1:][labels[:, 1:] != labels[:, :-1]] = 0
+        inner[1:][labels[1:] != labels[:-1]] = 0
+        before = np.zeros(count, np.int64)
+        before[labels.ravel()] = self.labels.ravel()
+        return Areas(
+            labels,
+            np.bincount(labels.ravel(), minlength=count),
+            _widest(labels, distances(inner), count),
+            _at_edge(labels, count),
+            (divided & self.outside)[before],
+            divided[before],
+        )
 
 
 def find_areas(barrier: Mask) -> Areas:
@@ -41,11 +65,62 @@ def find_areas(barrier: Mask) -> Areas:
     labels, stats = components(free, connectivity=4)
     reach = distances(free)
     widest = _widest(labels, reach, len(stats))
-    outside = np.zeros(len(stats), bool)
-    edge = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
-    outside[np.unique(edge)] = True
-    outside[0] = False
-    return Areas(labels, stats[:, cv2.CC_STAT_AREA].astype(np.int64), widest, outside)
+    uncut = np.zeros(len(stats), bool)
+    return Areas(
+        labels, stats[:, cv2.CC_STAT_AREA].astype(np.int64), widest, _at_edge(labels, len(stats)), uncut, uncut
+    )
+
+
+def _at_edge(labels: LabelImage, count: int) -> NDArray[np.bool_]:
+    out = np.zeros(count, bool)
+    out[np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))] = True
+    out[0] = False
+    return out
+
+
+def named_by(areas: Areas, canvas: Canvas, names: FloatArray) -> NDArray[np.int64]:
+    """int64 (k,): how many of the names at these places, float64 (m, 2) in page units, each area holds."""
+    named = np.zeros(len(areas.area_px), np.int64)
+    np.add.at(named, canvas.at(areas.labels, names), 1)
+    named[0] = 0
+    return named
+
+
+def wide_enough(
+    areas: Areas, named: NDArray[np.int64], barrier: Mask, wall_px: float, door_px: float
+) -> NDArray[np.bool_]:
+    """bool (k,): the areas that are rooms; where the plan names its rooms, one without a name must be wider."""
+    reach = areas.reach_px
+    least = max(0.6 * wall_px, 0.2 * door_px)
+    rooms = (reach >= least) & (areas.area_px >= 6 * least**2) & ~areas.outside
+    rooms[0] = False
+    if areas.was_outside.any():
+        rooms &= ~areas.was_outside | ((named > 0) & (walled_share(areas.labels, barrier) > 0.5))
+    broad = (reach > 0.5 * door_px) & ~areas.outside & ~areas.was_outside
+    has_names = bool(broad.any()) and float((named[broad] > 0).mean()) > _NAMED_SHARE
+    return rooms & ((named > 0) | (reach >= (0.6 if has_names else 0.35) * door_px))
+
+
+def judged(
+    areas: Areas, rooms: NDArray[np.bool_], named: NDArray[np.int64], barrier: Mask
+) -> dict[int, tuple[float, tuple[Flag, ...]]]:
+    """For each room how sure it is, 0 to 1, and what speaks against it."""
+    share = walled_share(areas.labels, barrier)
+    out: dict[int, tuple[float, tuple[Flag, ...]]] = {}
+    for k in np.flatnonzero(rooms).tolist():
+        flags: list[Flag] = []
+        confidence = 0.95
+        if named[k] != 1:
+            confidence -= 0.3 if named[k] else 0.35
+            flags += [] if named[k] else ["no_label"]
+        if areas.was_outside[k]:
+            confidence -= 0.2
+            flags.append("leaky")
+        if areas.was_divided[k]:
+            confidence -= 0.1 + 0.5 * (1 - float(share[k]))
+            flags.append("closed_by_guess")
+        out[k] = max(0.05, confidence), tuple(flags)
+    return out
 
 
 def _widest(labels: LabelImage, reach: NDArray[np.float32], count: int) -> FloatArray:
@@ -54,23 +129,6 @@ def _widest(labels: LabelImage, reach: NDArray[np.float32], count: int) -> Float
     widest = np.zeros(count)
     np.maximum.at(widest, labels[peak], reach[peak])
     return widest
-
-
-def measured(labels: LabelImage, before: Areas, divided: NDArray[np.bool_]) -> Areas:
-    """The areas of new labels, some of which were divided; parts that touch the page's edge are outside."""
-    count = int(labels.max()) + 1
-    area = np.bincount(labels.ravel(), minlength=count)
-    inner = np.ones(labels.shape, np.uint8)
-    inner[:, 1:][labels[:, 1:] != labels[:, :-1]] = 0
-    inner[1:][labels[1:] != labels[:-1]] = 0
-    inner[labels == 0] = 0
-    reach = distances(inner)
-    widest = _widest(labels, reach, count)
-    outside = np.zeros(count, bool)
-    outside[: len(before.outside)] = before.outside & ~divided
-    outside[np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))] = True
-    outside[0] = False
-    return Areas(labels, area, widest, outside)
 
 
 def walled_share(labels: LabelImage, barrier: Mask) -> FloatArray:
@@ -90,8 +148,8 @@ def walled_share(labels: LabelImage, barrier: Mask) -> FloatArray:
     return walled
 
 
-def room_words(words: list[Word], inside: NDArray[np.bool_]) -> list[tuple[float, float, str]]:
-    """The places of words that may name a room, one entry a block: names or numbers, whichever the plan uses.
+def room_words(words: list[Word], inside: NDArray[np.bool_]) -> FloatArray:
+    """float64 (m, 2): where the rooms are named, one place a block of words: by names or numbers, as the plan does.
 
     Args:
         words: the page's words.
@@ -113,11 +171,10 @@ def room_words(words: list[Word], inside: NDArray[np.bool_]) -> list[tuple[float
                 break
         else:
             blocks.append([word])
-    out = []
-    for block in blocks:
+    out = np.zeros((len(blocks), 2))
+    for k, block in enumerate(blocks):
         boxes = np.array([w.box for w in block])
-        middle = (boxes[:, :2].min(axis=0) + boxes[:, 2:].max(axis=0)) / 2
-        out.append((float(middle[0]), float(middle[1]), " ".join(w.text for w in block)))
+        out[k] = (boxes[:, :2].min(axis=0) + boxes[:, 2:].max(axis=0)) / 2
     return out
 
 

@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 
 from detection.morphology import Mask, box, components, dilated
 from detection.regions import FloatArray, LabelImage
+from detection.vector_bands import Bands
 from detection.vector_canvas import Canvas
+from detection.vector_lines import Family
 
 _RAY_DOORS: Final = 9.0
+_MOST_DIVIDERS: Final = 65_000  # their numbers are drawn as 16 bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,41 @@ class Dividers:
 
     def __add__(self, other: Dividers) -> Dividers:
         return Dividers(np.vstack([self.segments, other.segments]), np.append(self.strength, other.strength))
+
+
+@dataclass(frozen=True, slots=True)
+class Lesser:
+    """The lines of a page that belong to no wall: float64 (n, 4) segments; bool (n,), which are drawn as walls are."""
+
+    segments: FloatArray
+    is_like_wall: NDArray[np.bool_]
+
+    @property
+    def like_walls(self) -> FloatArray:
+        """float64 (m, 4): those drawn with the pens of walls."""
+        return self.segments[self.is_like_wall]
+
+    @property
+    def dividers(self) -> Dividers:
+        """The same as dividers."""
+        return Dividers(self.segments, np.where(self.is_like_wall, 0.7, 0.5))
+
+    def longer_than(self, length: float) -> FloatArray:
+        """float64 (m, 4): those longer than this."""
+        step = self.segments[:, 2:] - self.segments[:, :2]
+        return self.segments[np.hypot(step[:, 0], step[:, 1]) > length]
+
+
+def lesser_lines(families: list[Family], bands: list[Bands], styles: NDArray[np.bool_], least: float) -> Lesser:
+    """The lines of at least that length that are the side of no wall."""
+    segments: list[FloatArray] = [np.zeros((0, 4))]
+    alike: list[NDArray[np.bool_]] = [np.zeros(0, bool)]
+    for family, some in zip(families, bands, strict=True):
+        rest = family.end - family.start > least
+        rest[some.pair.ravel()] = False
+        segments.append(family.segments(rest))
+        alike.append(styles[family.style[rest]])
+    return Lesser(np.vstack(segments), np.concatenate(alike))
 
 
 def rays(canvas: Canvas, barrier: Mask, faces: FloatArray, where: NDArray[np.bool_], door: float) -> Dividers:
@@ -65,11 +103,9 @@ def divided(
         names: float64 (m, 2), the places of the rooms' names in page units.
     """
     where = chosen[labels]
-    lines = np.zeros(labels.shape, np.int32)
-    order = np.argsort(dividers.strength, kind="stable")
-    mask = np.zeros(labels.shape, np.uint8)
+    order = np.argsort(dividers.strength, kind="stable")[-_MOST_DIVIDERS:]
     drawn = np.zeros(labels.shape, np.uint16)
-    for rank, k in enumerate(order[-65000:].tolist()):
+    for rank, k in enumerate(order.tolist()):
         canvas.draw_lines(drawn, dividers.segments[k : k + 1], value=rank + 1)
     lines = drawn.astype(np.int32) * where
     mask = (where & (lines == 0)).astype(np.uint8)
@@ -77,7 +113,7 @@ def divided(
     whole = parts
     for _ in range(4):
         whole = _grown(whole, where)
-    edges, weight = _borders(whole, lines, np.append(dividers.strength[order[-65000:]], 1.0))
+    edges, weight = _borders(whole, lines, np.append(dividers.strength[order], 1.0))
     named = np.zeros(len(stats), np.int64)
     np.add.at(named, canvas.at(whole, names), 1)
     named[0] = 0

@@ -1,7 +1,6 @@
-"""Walls of a drawn page: pairs of parallel lines a wall apart, solid fills and thick pens.
+"""Which of a page's strips, fills and curves are its walls.
 
-Glossary: a *band* is the strip between two parallel lines that see each other; a *stack* is a row of bands side by
-side, as stair treads and hatches make them.
+Glossary: *solid* walls are filled, *hollow* ones are two lines with paper between; a plan may have both.
 """
 
 from __future__ import annotations
@@ -11,148 +10,166 @@ from typing import Final
 
 import numpy as np
 
+from detection.morphology import Mask
+from detection.pdf import Paths
 from detection.regions import FloatArray
-from detection.vector_lines import Family, Flags, Indices, axes_of
+from detection.vector_bands import Bands, usual_depth
+from detection.vector_canvas import Canvas, paint_fills, solid_walls
+from detection.vector_lines import Flags, axes_of
+from detection.vector_strokes import Strokes
 
-_LEAST_LINES_IN_STACK: Final = 4
-_MAX_SEEN: Final = 60
+_WALL_PX: Final = 7.0
+_LEAST_SIDE_PX: Final = 1000
+_DOOR_WALLS: Final = 6.0  # a door's width in walls, where no arc tells it
+_ONLY_SOLID: Final = 2.5  # a plan with this many times more solid than hollow walls has no hollow ones in other pens
 
 
 @dataclass(frozen=True, slots=True)
-class Bands:
-    """Strips of one direction between two lines that see each other.
+class Walls:
+    """The walls of a page.
 
     Attributes:
-        angle_deg: the direction.
-        low: float64 (n,), the offset of one side.
-        high: float64 (n,), the offset of the other, larger.
-        start: float64 (n,), where the strip begins along the direction.
-        end: float64 (n,), where it ends.
-        edges: float64 (n, 4), the exact offsets of its corners: low at the start and end, high at the start and end.
-        pair: int64 (n, 2), the family's two lines.
-        style: int64 (n, 2), their styles.
+        canvas: the working picture.
+        bands: the strips that are walls, one entry a family of lines.
+        solid: uint8 (h, w), 1 on filled walls.
+        mask: uint8 (h, w), 1 on all walls and their faces.
+        faces: float64 (n, 4), their faces in page units.
+        depth: how thick they usually are, in page units.
+        door: how wide doors usually are, in page units.
+        styles: bool (s,), the styles that draw hollow walls.
     """
 
-    angle_deg: float
-    low: FloatArray
-    high: FloatArray
-    start: FloatArray
-    end: FloatArray
-    edges: FloatArray
-    pair: Indices
-    style: Indices
-
-    @property
-    def depth(self) -> FloatArray:
-        """float64 (n,): how thick each strip is."""
-        return self.high - self.low
-
-    @property
-    def length(self) -> FloatArray:
-        """float64 (n,): how long each strip is."""
-        return self.end - self.start
-
-    def only(self, which: Flags | Indices) -> Bands:
-        """Some of the strips."""
-        return Bands(
-            self.angle_deg,
-            self.low[which],
-            self.high[which],
-            self.start[which],
-            self.end[which],
-            self.edges[which],
-            self.pair[which],
-            self.style[which],
-        )
-
-    def corners(self) -> FloatArray:
-        """float64 (n, 4, 2): the strips' corners on the page."""
-        along, across = axes_of(self.angle_deg)
-        low_a, low_b, high_a, high_b = self.edges.T
-        at = [(self.start, low_a), (self.end, low_b), (self.end, high_b), (self.start, high_a)]
-        return np.stack([t[:, None] * along + o[:, None] * across for t, o in at], axis=1)
+    canvas: Canvas
+    bands: list[Bands]
+    solid: Mask
+    mask: Mask
+    faces: FloatArray
+    depth: float
+    door: float
+    styles: Flags
 
 
-def find_bands(family: Family, least: float, most: float, same_line: float) -> Bands:
-    """The strips between lines that see each other, `least` to `most` apart, as long as they are thick times 0.6."""
-    offset, start, end = family.offset, family.start, family.end
-    rows: list[tuple[int, int, float, float]] = []
-    last = np.searchsorted(offset, offset + most, side="right")
-    first = np.searchsorted(offset, offset + same_line, side="right")
-    for i in range(len(offset)):
-        near = np.arange(first[i], min(last[i], first[i] + 4000))
-        if not len(near):
-            continue
-        near = near[(end[near] > start[i]) & (start[near] < end[i])]
-        open_parts = [(float(start[i]), float(end[i]))]
-        for j in near[:_MAX_SEEN].tolist():
-            a, b = start[j], end[j]
-            left: list[tuple[float, float]] = []
-            for p, q in open_parts:
-                s, t = max(p, a), min(q, b)
-                if t <= s:
-                    left.append((p, q))
-                    continue
-                rows.append((i, j, s, t))
-                if s - p > same_line:
-                    left.append((p, s))
-                if q - t > same_line:
-                    left.append((t, q))
-            open_parts = left
-            if not open_parts:
-                break
-    table = np.array(rows).reshape(-1, 4)
-    pair = table[:, :2].astype(np.int64)
-    a, b = table[:, 2], table[:, 3]
-    low, high = pair.T
-    edges = np.column_stack([family.across_at(line, at) for line in (low, high) for at in (a, b)])
-    middle = (edges[:, ::2] + edges[:, 1::2]) / 2
-    bands = Bands(family.angle_deg, middle[:, 0], middle[:, 1], a, b, edges, pair, family.style[pair])
-    keep = (bands.depth >= least) & (bands.length >= 0.6 * bands.depth)
-    return bands.only(keep)
+def find_walls(
+    paths: Paths, strokes: Strokes, size: tuple[float, float], words: FloatArray, max_px: int
+) -> Walls | None:
+    """The walls of a page, None where there are none.
+
+    Args:
+        paths: what the page draws.
+        strokes: the same, sorted.
+        size: the page's width and height.
+        words: float64 (m, 2), the middles of its words.
+        max_px: the longer side of the working picture at most.
+    """
+    rows, stacks = strokes.rows, strokes.stacks
+    hollow = _usual(strokes, [s == 0 for s in stacks], weighted=True)
+    side = max(size)
+    scale = min(max_px / side, max(_WALL_PX / max(hollow, strokes.least), _LEAST_SIDE_PX / side))
+    canvas = Canvas.of(*size, scale)
+    thickest = min(strokes.most, 4 * hollow) if hollow else strokes.most
+    solid, solid_px = solid_walls(paint_fills(paths, canvas), strokes.least * scale, thickest * scale)
+    filled = [canvas.at(solid, b.middle) > 0 for b in rows]
+    styles = _wall_styles(strokes, filled, hollow)
+    door = strokes.doors.width or 0.02 * side
+    drawn = [b.length >= np.maximum(3 * b.depth, 1.5 * door) for b in rows]
+    solid_length = sum(float(b.length[f & long].sum()) for b, f, long in zip(rows, filled, drawn, strict=True))
+    hollow_length = sum(
+        float(b.length[~f & (s == 0) & long & _like(b, hollow) & styles[b.style].all(axis=1)].sum())
+        for b, f, s, long in zip(rows, filled, stacks, drawn, strict=True)
+    )
+    depth = hollow
+    if solid_px and solid_length >= 0.5 * hollow_length:
+        depth = _usual(strokes, filled) or solid_px / scale
+    if not depth:
+        return None
+    allowed = styles
+    if solid_length >= _ONLY_SOLID * hollow_length:
+        allowed = styles & _styles_on(paths, strokes, canvas, solid)
+    bands = [
+        b.only(_are_walls(b, stack, on_fill, allowed, depth, strokes.least) & ~(_with_words(b, words) & ~on_fill))
+        for b, stack, on_fill in zip(rows, stacks, filled, strict=True)
+    ]
+    return _drawn(strokes, canvas, bands, solid, depth, styles)
 
 
-def stack_depths(bands: Bands) -> FloatArray:
-    """float64 (n,): how deep the regular stack of at least three like strips is that each belongs to, else 0."""
-    count = len(bands.low)
-    out = np.zeros(count)
-    if not count:
-        return out
-    upper: dict[int, list[int]] = {}
-    for k, line in enumerate(bands.pair[:, 0].tolist()):
-        upper.setdefault(line, []).append(k)
-    depth, length = bands.depth, bands.length
-    follower = np.full(count, -1)
-    preceded = np.zeros(count, bool)
-    for k in range(count):
-        for n in upper.get(int(bands.pair[k, 1]), ()):
-            shared = min(bands.end[k], bands.end[n]) - max(bands.start[k], bands.start[n])
-            alike = abs(depth[n] - depth[k]) <= 0.2 * max(depth[n], depth[k])
-            if alike and shared >= 0.5 * max(length[k], length[n]):
-                follower[k] = n
-                preceded[n] = True
-                break
-    for k in np.flatnonzero(~preceded).tolist():
-        chain = [k]
-        while follower[chain[-1]] >= 0 and len(chain) < 5000:
-            chain.append(int(follower[chain[-1]]))
-        if len(chain) >= _LEAST_LINES_IN_STACK - 1:
-            out[chain] = np.maximum(out[chain], depth[chain].sum())
+def _usual(strokes: Strokes, which: list[Flags], weighted: bool = False) -> float:
+    rows = [b.only(some) for b, some in zip(strokes.rows, which, strict=True)]
+    if not rows:
+        return 0.0
+    depth, length = np.concatenate([b.depth for b in rows]), np.concatenate([b.length for b in rows])
+    weight = np.concatenate([strokes.weight[b.style].min(axis=1) for b in rows]) if weighted else None
+    return usual_depth(depth, length, strokes.least, strokes.most, weight)
+
+
+def _like(bands: Bands, depth: float) -> Flags:
+    alike: Flags = np.abs(np.log(bands.depth / max(depth, 1e-9))) < 0.7
+    return alike
+
+
+def _wall_styles(strokes: Strokes, filled: list[Flags], wall: float) -> Flags:
+    """bool (s,): the styles in which much of the length of hollow strips as thick as walls is drawn."""
+    paired, drawn = np.zeros(len(strokes.weight)), np.zeros(len(strokes.weight))
+    for bands, stack, solid, family in zip(strokes.rows, strokes.stacks, filled, strokes.families, strict=True):
+        good = ~solid & (stack == 0) & (bands.length >= 4 * bands.depth)
+        good &= (bands.depth > 0.6 * wall) & (bands.depth < 1.7 * wall)
+        for side in (0, 1):
+            np.add.at(paired, bands.style[good, side], bands.length[good])
+        np.add.at(drawn, family.style, family.end - family.start)
+    power = paired * strokes.weight
+    walls: Flags = (power >= 0.04 * power.max(initial=0.0)) & (paired >= 0.15 * drawn)
+    return walls
+
+
+def _styles_on(paths: Paths, strokes: Strokes, canvas: Canvas, solid: Mask) -> Flags:
+    """bool (s,): the styles of the filled paths that lie on solid walls, told by their first segments' two sides."""
+    out = np.zeros(len(strokes.weight), bool)
+    path = paths.path
+    first = np.flatnonzero(np.diff(path, prepend=-1))
+    first = first[paths.filled[path[first]]]
+    xy = paths.xy[first]
+    step = xy[:, 2:] - xy[:, :2]
+    normal = np.column_stack([-step[:, 1], step[:, 0]]) / np.hypot(step[:, 0], step[:, 1])[:, None]
+    middle = (xy[:, :2] + xy[:, 2:]) / 2
+    for sign in (-1.0, 1.0):
+        inside = canvas.at(solid, middle + sign * 2.0 / canvas.scale * normal) > 0
+        out[strokes.path_style[path[first[inside]]]] = True
     return out
 
 
-def usual_depth(
-    depth: FloatArray, length: FloatArray, least: float, most: float, weight: FloatArray | None = None
-) -> float:
-    """The depth that most of the length of the strips has, 0 without any: the plan's typical wall."""
-    fit = (depth >= least) & (depth <= most) & (length >= 3 * depth)
-    if not fit.any():
-        return 0.0
-    logs = np.log(depth[fit] / least)
-    width = np.log(1.15)
-    mass = length if weight is None else length * weight
-    bins = np.bincount((logs / width * 3).astype(np.int64), mass[fit])
-    smooth = np.convolve(bins, np.ones(3), mode="same")
-    best = (int(np.argmax(smooth)) + 0.5) * width / 3
-    near = np.abs(logs - best) <= width
-    return float(np.exp(np.average(logs[near], weights=mass[fit][near])) * least)
+def _are_walls(bands: Bands, stack: FloatArray, filled: Flags, styles: Flags, depth: float, least: float) -> Flags:
+    """bool (n,): the strips that are walls by their depth, length, pens and neighbours."""
+    usual = (bands.depth >= 0.35 * depth) & (bands.depth <= 3 * depth)
+    usual &= (stack == 0) | (stack <= 2.5 * depth)
+    # A pier between windows is short; what is less like a wall must be longer to be one.
+    likely = np.abs(np.log(bands.depth / depth)) < 0.5
+    usual &= bands.length >= np.where(likely, 0.6, 1.5) * bands.depth
+    usual &= styles[bands.style].all(axis=1)
+    walls: Flags = usual | (filled & (bands.depth >= least))
+    return walls
+
+
+def _with_words(bands: Bands, words: FloatArray) -> Flags:
+    """bool (n,): the strips with a word inside: lines of a table, frames of labels."""
+    out = np.zeros(len(bands.low), bool)
+    if not len(words) or not len(out):
+        return out
+    along, across = axes_of(bands.angle_deg)
+    t, o = words @ along, words @ across
+    for k in range(len(out)):
+        inside = (o > bands.low[k]) & (o < bands.high[k]) & (t > bands.start[k]) & (t < bands.end[k])
+        out[k] = bool(inside.any())
+    return out
+
+
+def _drawn(strokes: Strokes, canvas: Canvas, bands: list[Bands], solid: Mask, depth: float, styles: Flags) -> Walls:
+    mask = solid.copy()
+    faces: list[FloatArray] = [np.zeros((0, 4))]
+    for family, some in zip(strokes.families, bands, strict=True):
+        canvas.fill(mask, some.corners())
+        faces.append(family.segments(np.unique(some.pair)))
+    curves = strokes.bends[styles[strokes.bend_style]]
+    all_faces = np.vstack(faces)
+    canvas.draw_lines(mask, all_faces)
+    canvas.draw_lines(mask, curves)
+    door = strokes.doors.width or _DOOR_WALLS * depth
+    return Walls(canvas, bands, solid, mask, np.vstack([all_faces, curves]), depth, door, styles)
