@@ -200,6 +200,20 @@ def hatch_lines(family: Family, most: float) -> Flags:
     return out
 
 
+def with_edges(family: Family, width: FloatArray) -> Family:
+    """The family with each line of a wide pen as the two edges of its ink.
+
+    Args:
+        family: lines.
+        width: float64 (n,), the width of each line's ink; 0 for a thin one, which stays as it is.
+    """
+    which = np.concatenate([np.arange(len(width)), np.flatnonzero(width > 0)])
+    shift = np.concatenate([np.where(width > 0, -width / 2, 0.0), width[width > 0] / 2])
+    both = family.only(which)
+    moved = Family(family.angle_deg, both.offset + shift, both.lean, both.start, both.end, both.style)
+    return moved.only(np.argsort(moved.offset, kind="stable"))
+
+
 def _merged(angle_deg: float, xy: FloatArray, style: Indices, pens: FloatArray, same_line: float) -> Family:
     along, across = axes_of(angle_deg)
     ends, sides = (np.stack([xy[:, :2] @ axis, xy[:, 2:] @ axis]) for axis in (along, across))

@@ -6,6 +6,7 @@ Glossary: a *strip* is a band of `vector_bands`; whether it is a wall is decided
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -13,7 +14,10 @@ from detection.pdf import Paths
 from detection.regions import FloatArray
 from detection.vector_arcs import Doors, find_arcs, find_doors
 from detection.vector_bands import Bands, find_bands, stack_depths
-from detection.vector_lines import Family, Indices, find_families, hatch_lines, simplified, styles_of
+from detection.vector_lines import Family, Indices, find_families, hatch_lines, simplified, styles_of, with_edges
+
+_MORE_THAN_A_FRAME: Final = 8
+_OUTLINES: Final = 0.4  # of a wide pen's length in pairs says that it draws outlines
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,7 @@ class Strokes:
         rows: the strips of each family.
         stacks: float64 (n,) for each family, how deep the regular stack is that a strip belongs to, else 0.
         doors: its door arcs.
+        inked: float64 (k, 4, 2), the corners of lines drawn by pens as wide as walls.
         bends: float64 (m, 4), the pieces of curves that are no doors.
         bend_style: int64 (m,), their styles.
         path_style: int64 (p,), the style of each path.
@@ -37,6 +42,7 @@ class Strokes:
     rows: list[Bands]
     stacks: list[FloatArray]
     doors: Doors
+    inked: FloatArray
     bends: FloatArray
     bend_style: Indices
     path_style: Indices
@@ -60,6 +66,11 @@ def read_strokes(paths: Paths, side: float) -> Strokes:
     period = 0.8 * (doors.width or 0.02 * side)
     families = [f.only(~hatch_lines(f, period)) for f in families]
     least, most = (0.05 * doors.width, 0.65 * doors.width) if doors.width else (4e-4 * side, 0.035 * side)
+    wide = _wall_pens(families, pens, max(least, 0.07 * doors.width, 8e-4 * side))
+    if wide.any():
+        wide[_paired(families, wide, most, same_line) > _OUTLINES] = 0.0
+    inked = [_inked(f, wide) for f in families]
+    families = [with_edges(f, wide[f.style]) for f in families]
     rows = [find_bands(f, least, 1.2 * most, same_line) for f in families]
     bends = np.flatnonzero((curve >= 0) & plain)
     bends = bends[_wide_curves(xy[bends], curve[bends], arcs.curve[arcs.radius <= 1.6 * doors.width], 0.03 * side)]
@@ -68,6 +79,7 @@ def read_strokes(paths: Paths, side: float) -> Strokes:
         rows=rows,
         stacks=[stack_depths(b) for b in rows],
         doors=doors,
+        inked=np.vstack([np.zeros((0, 4, 2)), *inked]),
         bends=xy[bends],
         bend_style=style[bends],
         path_style=path_style,
@@ -75,6 +87,46 @@ def read_strokes(paths: Paths, side: float) -> Strokes:
         least=least,
         most=most,
     )
+
+
+def _wall_pens(families: list[Family], pens: FloatArray, least: float) -> FloatArray:
+    """float64 (s,): the widths of the pens that are as wide as walls and draw more than a frame; 0 for the others."""
+    length, count = np.zeros(len(pens)), np.zeros(len(pens))
+    for family in families:
+        np.add.at(length, family.style, family.end - family.start)
+        np.add.at(count, family.style, 1)
+    order = np.argsort(pens, kind="stable")
+    order = order[length[order] > 0]
+    if not len(order):
+        return np.zeros(len(pens))
+    usual = float(pens[order][np.searchsorted(np.cumsum(length[order]), length[order].sum() / 2)])
+    thin = float(pens[order][pens[order] > 0][:1].sum())
+    wide = (pens >= least) & (pens >= 3 * min(max(usual, thin), 2 * thin)) & (count >= _MORE_THAN_A_FRAME)
+    wide &= length >= 0.1 * length.sum()
+    return np.where(wide, pens, 0.0)
+
+
+def _paired(families: list[Family], wide: FloatArray, most: float, same_line: float) -> FloatArray:
+    """float64 (s,): the share of each wide pen's length that has a like line beside it, as outlines of walls have."""
+    drawn, paired = np.zeros(len(wide)), np.zeros(len(wide))
+    for family in families:
+        some = family.only(wide[family.style] > 0)
+        bands = find_bands(some, 1.5 * float(wide.max()), most, same_line)
+        long = bands.length >= 2 * bands.depth
+        np.add.at(drawn, some.style, some.end - some.start)
+        np.add.at(paired, bands.style[long].ravel(), np.repeat(bands.length[long], 2))
+    return paired / np.maximum(drawn, 1e-9)
+
+
+def _inked(family: Family, wide: FloatArray) -> FloatArray:
+    """float64 (k, 4, 2): the corners of the lines of wide pens."""
+    some = family.only(wide[family.style] > 0)
+    half = wide[some.style] / 2
+    along, across = some.axes
+    ends = [(some.start, some.offset - some.lean / 2), (some.end, some.offset + some.lean / 2)]
+    (t0, o0), (t1, o1) = ends
+    at = [(t0, o0 - half), (t1, o1 - half), (t1, o1 + half), (t0, o0 + half)]
+    return np.stack([t[:, None] * along + o[:, None] * across for t, o in at], axis=1)
 
 
 def _wide_curves(xy: FloatArray, curve: Indices, doors: Indices, least: float) -> Indices:

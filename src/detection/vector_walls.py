@@ -68,6 +68,7 @@ def find_walls(
     canvas = Canvas.of(*size, scale)
     thickest = min(strokes.most, 4 * hollow) if hollow else strokes.most
     solid, solid_px = solid_walls(paint_fills(paths, canvas), strokes.least * scale, thickest * scale)
+    canvas.fill(solid, strokes.inked)
     filled = [canvas.at(solid, b.middle) > 0 for b in rows]
     styles = _wall_styles(strokes, filled, hollow)
     door = strokes.doors.width or 0.02 * side
@@ -78,7 +79,7 @@ def find_walls(
         for b, f, s, long in zip(rows, filled, stacks, drawn, strict=True)
     )
     depth = hollow
-    if solid_px and solid_length >= 0.5 * hollow_length:
+    if (solid_px or len(strokes.inked)) and solid_length >= 0.5 * hollow_length:
         depth = _usual(strokes, filled) or solid_px / scale
     if not depth:
         return None
