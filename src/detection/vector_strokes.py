@@ -115,7 +115,8 @@ def _paired(families: list[Family], wide: FloatArray, most: float, same_line: fl
         long = bands.length >= 2 * bands.depth
         np.add.at(drawn, some.style, some.end - some.start)
         np.add.at(paired, bands.style[long].ravel(), np.repeat(bands.length[long], 2))
-    return paired / np.maximum(drawn, 1e-9)
+    share: FloatArray = paired / np.maximum(drawn, 1e-9)
+    return share
 
 
 def _inked(family: Family, wide: FloatArray) -> FloatArray:
