@@ -31,6 +31,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: (item.path.name == LAST, late(item)))
 
 
+class Broken:
+    """A part of the world that fails whatever it is asked."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def __getattr__(self, name: str) -> Any:
+        def fail(*_: Any, **__: Any) -> Any:
+            raise self._error
+
+        return fail
+
+
 @pytest.fixture(scope="session")
 def exercised() -> Exercised:
     """The (method, route, status) that the session's apps have answered so far."""

@@ -82,11 +82,13 @@ class Turn:
 
     Attributes:
         shape: the picture's height and width.
-        angle_deg: how far the walls lean, clockwise on screen; 0 leaves pictures as they are.
+        turned: the turned picture's height and width, which hold all of it.
+        matrix: float64 (2, 3), from the picture to the turned one; None leaves pictures as they are.
     """
 
     shape: tuple[int, int]
-    angle_deg: float
+    turned: tuple[int, int]
+    matrix: FloatArray | None
 
     @classmethod
     def upright(cls, grey: ByteImage) -> Turn:
@@ -99,43 +101,43 @@ class Turn:
         bins = np.bincount((directions * 2).astype(np.int64) % 180, strength[strong], minlength=180)
         smooth = sum(np.roll(bins, shift) for shift in (-2, -1, 0, 1, 2))
         angle = (float(np.argmax(smooth)) / 2 + 0.25 + 45) % 90 - 45
-        return cls((grey.shape[0], grey.shape[1]), angle if abs(angle) > _LEANING_DEG else 0.0)
+        shape = grey.shape[0], grey.shape[1]
+        return cls.by(shape, angle) if abs(angle) > _LEANING_DEG else cls(shape, shape, None)
 
-    def _matrix(self) -> FloatArray:
-        height, width = self.shape
-        return np.asarray(cv2.getRotationMatrix2D((width / 2, height / 2), self.angle_deg, 1.0), np.float64)
-
-    def _size(self) -> tuple[int, int, FloatArray]:
-        """The turned picture's width and height, which hold all of it, and the matrix there."""
-        height, width = self.shape
-        matrix = self._matrix()
+    @classmethod
+    def by(cls, shape: tuple[int, int], angle_deg: float) -> Turn:
+        """The turn of a picture whose walls lean by an angle, clockwise on screen."""
+        height, width = shape
+        matrix = np.asarray(cv2.getRotationMatrix2D((width / 2, height / 2), angle_deg, 1.0), np.float64)
         cos, sin = abs(matrix[0, 0]), abs(matrix[0, 1])
-        turned = int(width * cos + height * sin) + 1, int(width * sin + height * cos) + 1
-        matrix[:, 2] += (turned[0] - width) / 2, (turned[1] - height) / 2
-        return *turned, matrix
+        turned = int(width * sin + height * cos) + 1, int(width * cos + height * sin) + 1
+        matrix[:, 2] += (turned[1] - width) / 2, (turned[0] - height) / 2
+        return cls(shape, turned, matrix)
 
     def forth(self, grey: ByteImage) -> ByteImage:
         """The picture turned upright, the corners filled with paper."""
-        if not self.angle_deg:
+        if self.matrix is None:
             return grey
-        width, height, matrix = self._size()
+        height, width = self.turned
         paper = (int(np.percentile(grey, 90)),)
-        return cast(ByteImage, cv2.warpAffine(grey, matrix, (width, height), flags=cv2.INTER_CUBIC, borderValue=paper))
+        return cast(
+            ByteImage, cv2.warpAffine(grey, self.matrix, (width, height), flags=cv2.INTER_CUBIC, borderValue=paper)
+        )
 
     def back(self, labels: LabelImage) -> LabelImage:
         """The labels of the turned picture, as they lie in the picture itself."""
-        if not self.angle_deg:
+        if self.matrix is None:
             return labels
         height, width = self.shape
-        matrix = cv2.invertAffineTransform(self._size()[2])
-        turned = cv2.warpAffine(labels.astype(np.float32), matrix, (width, height), flags=cv2.INTER_NEAREST)
-        return np.rint(turned).astype(np.int32)
+        inverse = cv2.invertAffineTransform(self.matrix)
+        upright = cv2.warpAffine(labels.astype(np.float32), inverse, (width, height), flags=cv2.INTER_NEAREST)
+        return np.rint(upright).astype(np.int32)
 
     def point_back(self, point: tuple[float, float]) -> tuple[float, float]:
         """A point of the turned picture, as it lies in the picture itself."""
-        if not self.angle_deg:
+        if self.matrix is None:
             return point
-        x, y = cv2.invertAffineTransform(self._size()[2]) @ np.array([*point, 1.0])
+        x, y = cv2.invertAffineTransform(self.matrix) @ np.array([*point, 1.0])
         return float(x), float(y)
 
 

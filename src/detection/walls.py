@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, cast
 
 import cv2
@@ -42,6 +42,11 @@ class Strokes:
     wall_from_px: int | None
     wall_px: int
     extent_px: int
+
+    @classmethod
+    def all_thin(cls, thin_px: int, extent_px: int) -> Strokes:
+        """The strokes of a picture whose walls are hollow, as thick as walls usually are in a plan of this extent."""
+        return cls(thin_px, None, max(6, int(0.014 * extent_px)), extent_px)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +95,7 @@ def measure_strokes(ink: NDArray[np.bool_]) -> Strokes | None:
     thick = coarse[start:_MAX_STROKE_PX]
     total = float(thick.sum())
     if total < 0.75 * extent:
-        return Strokes(thin, None, max(6, int(0.014 * extent)), extent)
+        return Strokes.all_thin(thin, extent)
     share = np.cumsum(thick) / total
     first = start + int(np.searchsorted(share, 0.08))
     valley = thin + 1 + int(np.argmin(coarse[thin + 1 : first + 1]))
@@ -114,10 +119,10 @@ def find_walls(grey: ByteImage) -> Iterator[Walls]:
     strokes = measure_strokes(ink)
     if strokes is None:
         return
-    yield _read(ink.astype(np.uint8), faint.astype(np.uint8), strokes)
+    drawn, pale = ink.astype(np.uint8), faint.astype(np.uint8)
+    yield _read(drawn, pale, strokes)
     if strokes.wall_from_px is not None:
-        hollow = replace(strokes, wall_from_px=None, wall_px=max(6, int(0.014 * strokes.extent_px)))
-        yield _read(ink.astype(np.uint8), faint.astype(np.uint8), hollow)
+        yield _read(drawn, pale, Strokes.all_thin(strokes.thin_px, strokes.extent_px))
 
 
 def _read(drawn: Mask, faint: Mask, strokes: Strokes) -> Walls:

@@ -17,24 +17,13 @@ from tests.unit.services.plans import plan
 from models.floorplan import Floorplan
 from models.job import Job, Status
 from services.job_service import JobService
-from storage import open_storage
 from storage.base import Storage
-from utils.config import Settings, load_settings
+from utils.config import Settings
 from worker.pool import WorkerPool
 
 ME = "me"
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return load_settings(data_dir=tmp_path / "data")
-
-
-@pytest.fixture
-def storage(settings: Settings) -> Storage:
-    return open_storage(settings)
 
 
 @pytest.fixture

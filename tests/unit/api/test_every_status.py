@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from tests.conftest import MakeApp
+from tests.conftest import Broken, MakeApp
 from tests.unit.services.plans import png
 
 from storage.base import Storage
@@ -25,19 +25,6 @@ ROUTES: list[tuple[str, str, dict[str, Any]]] = [
     ("POST", "/api/v1/uploads", {}),
     ("POST", "/api/v1/uploads/x", {"data": {"key": "a"}, "files": {"file": png()}}),
 ]
-
-
-class Broken:
-    """Whatever it is asked, it fails."""
-
-    def __init__(self, error: Exception) -> None:
-        self._error = error
-
-    def __getattr__(self, name: str) -> Any:
-        def fail(*_: Any, **__: Any) -> Any:
-            raise self._error
-
-        return fail
 
 
 def broken(storage: Storage, error: Exception) -> Storage:

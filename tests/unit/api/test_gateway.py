@@ -11,7 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
-from tests.conftest import MakeApp
+from tests.conftest import Broken, MakeApp
 from tests.unit.services.plans import png
 
 from api.gateway import Answered, Gateway
@@ -118,19 +118,6 @@ def test_pages_of_listed_origins_alone_read_answers(make_app: MakeApp, settings:
         refused = client.get("/health", headers=headers)
         assert "Access-Control-Allow-Origin" not in refused.headers
         assert refused.headers["Vary"] == "Origin"
-
-
-class Broken:
-    """A part of the world that fails whatever it is asked."""
-
-    def __init__(self, error: Exception) -> None:
-        self._error = error
-
-    def __getattr__(self, name: str) -> Any:
-        def fail(*_: Any, **__: Any) -> Any:
-            raise self._error
-
-        return fail
 
 
 def test_what_nobody_foresaw_is_told_without_a_trace(
