@@ -35,6 +35,7 @@ MINISTACK_VENV: Final = ROOT / ".venv-ministack"
 MINISTACK_RELEASE: Final = "ministack[full]==1.5.33"
 DYNAMODB_DIR: Final = ROOT / "build" / "dynamodb-local"
 DYNAMODB_RELEASE: Final = "amplify-dynamodb-simulator@2.9.30"
+LAUNCHER: Final = ROOT / "tests" / "aws" / "LoopbackDynamoDb.java"
 DYNAMODB_ENDPOINT: Final = "LOCATION_DETECTION_TEST_DYNAMODB_ENDPOINT"
 EMULATOR_ENDPOINT: Final = "LOCATION_DETECTION_TEST_EMULATOR_ENDPOINT"
 START_LIMIT_S: Final = 60.0
@@ -123,7 +124,7 @@ def dynamodb_local(*, port: int | None = None) -> Iterator[Server]:
         raise ServerError(f"Java and {DYNAMODB_RELEASE} are needed: python tests/aws/servers.py install")
     port = port or free_port()
     libraries = jar.parent / "DynamoDBLocal_lib"
-    command = [java, "-Xmx256m", f"-Djava.library.path={libraries}", "-jar", str(jar)]
+    command = [java, "-Xmx256m", f"-Djava.library.path={libraries}", "-cp", f"{jar}:{libraries}/*", str(LAUNCHER)]
     with _folder("dynamodb-") as folder:
         arguments = ["-inMemory", "-disableTelemetry", "-port", str(port)]
         with _running([*command, *arguments], folder, {}) as process:
