@@ -20,6 +20,7 @@ TOKENS_SECRET: Final = "tokens"  # noqa: S105 -- the name of a secret, not one
 TOKENS_VARIABLE: Final = environment_name(TOKENS_SECRET)
 _NAME: Final = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
 _TOKEN: Final = re.compile(r"[\x21-\x7e]{1,512}")
+_HASHED: Final = re.compile(r"sha256:([0-9a-f]{64})")
 _SHORT: Final = 16
 
 _log = get_logger()
@@ -36,6 +37,9 @@ def hash_token(token: str) -> str:
 def parse_tokens(text: str) -> dict[str, str]:
     """The tokens in a text such as `anna:s3cret-of-anna,plant:s3cret-of-plant`, hashed.
 
+    In place of a token may stand `sha256:` and its hash, so that the text itself is no secret that lets anybody in. A
+    name may have several tokens: the old and the new one while they are changed.
+
     Raises:
         ValueError: what is wrong, without showing any token.
     """
@@ -46,10 +50,11 @@ def parse_tokens(text: str) -> dict[str, str]:
             raise ValueError(f"entry {number} of {TOKENS_VARIABLE} is not of the form name:token")
         if _TOKEN.fullmatch(token) is None:
             raise ValueError(f"the token of {name} in {TOKENS_VARIABLE} needs 1 to 512 visible ASCII characters")
-        hashed = hash_token(token)
+        known = _HASHED.fullmatch(token)
+        hashed = known[1] if known else hash_token(token)
         if hashed in tokens:
             raise ValueError(f"the token of {name} in {TOKENS_VARIABLE} is another name's too")
-        if len(token) < _SHORT:
+        if known is None and len(token) < _SHORT:
             _log.warning("A token is short enough to be guessed.", extra={"action": "weak_token", "owner": name})
         tokens[hashed] = name
     return tokens

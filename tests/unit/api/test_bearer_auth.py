@@ -5,7 +5,7 @@ from fastapi.testclient import TestClient
 from tests.conftest import MakeApp
 from tests.unit.services.plans import png
 
-from api.auth import load_tokens, parse_tokens
+from api.auth import hash_token, load_tokens, parse_tokens
 
 TOKENS = parse_tokens("anna:token-of-anna-0123,bert:token-of-bert-0123")
 ANNA = {"Authorization": "Bearer token-of-anna-0123"}
@@ -100,3 +100,24 @@ def test_tokens_come_from_the_environment_as_hashes(monkeypatch: pytest.MonkeyPa
     assert "token-of-anna-0123" not in tokens
     monkeypatch.delenv("LOCATION_DETECTION_TOKENS")
     assert load_tokens() is None
+
+
+def test_a_token_may_be_configured_by_its_hash(make_app: MakeApp) -> None:
+    tokens = parse_tokens(f"anna:sha256:{hash_token('token-of-anna-0123')}")
+    assert tokens == parse_tokens("anna:token-of-anna-0123")
+    client = TestClient(make_app(tokens=tokens))
+    assert client.get("/api/v1/jobs", headers=ANNA).status_code == 200
+    # Who reads the configuration has not got the token: the hash opens nothing.
+    for shown in (hash_token("token-of-anna-0123"), f"sha256:{hash_token('token-of-anna-0123')}"):
+        assert client.get("/api/v1/jobs", headers={"Authorization": f"Bearer {shown}"}).status_code == 401
+
+
+def test_a_name_may_have_two_tokens_while_they_are_changed(make_app: MakeApp) -> None:
+    tokens = parse_tokens(
+        f"anna:sha256:{hash_token('token-of-anna-0123')},anna:sha256:{hash_token('the-next-one-4567')}"
+    )
+    client = TestClient(make_app(tokens=tokens))
+    job_id = create(client, ANNA)
+    for token in ("token-of-anna-0123", "the-next-one-4567"):
+        answer = client.get(f"/api/v1/jobs/{job_id}", headers={"Authorization": f"Bearer {token}"})
+        assert answer.status_code == 200
