@@ -12,9 +12,10 @@ from typing import Final, TypeVar
 
 from models.blueprint import Blueprint, PageSelection
 from models.job import FILE_LIFETIME, Job, Status, blueprint_key
+from services.audit import NOWHERE, log_move
 from storage.base import JobMessage, Storage
 from utils.errors import IdempotencyKeyReusedError, JobNotFoundError, ServiceError, ServiceUnavailableError
-from utils.logging import bind_context, current_correlation_id, current_request_id, get_logger
+from utils.logging import current_correlation_id, current_request_id, get_logger
 from utils.retry import retry_call
 
 REQUEST_DEADLINE_S: Final = 3.0
@@ -138,8 +139,7 @@ class Creation:
         except ServiceUnavailableError as error:
             self._refused(job, error)
             raise
-        with bind_context(job_id=job.job_id):
-            _log.info("A job was created.", extra={"action": "job_created", "format": job.blueprint_format.value})
+        log_move(job, NOWHERE)
         return job
 
     def _undo(self, job: Job, drop: Callable[[], None], shared: bool) -> None:
@@ -155,7 +155,8 @@ class Creation:
         """Fail the job that the queue refused, and free its key so that the client may try again."""
         failed = job.moved(Status.FAILED, self.now, error=error.to_json(), message="The queue refused the job.")
         try:
-            self.storage.jobs.save(failed)
+            if self.storage.jobs.save(failed) is None:
+                log_move(failed, job.status.value)
             if self.idempotency is not None:
                 self.storage.claims.delete(self.idempotency.claim_name(job.owner))
         except ServiceError:

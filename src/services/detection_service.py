@@ -7,22 +7,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import datetime
+from contextlib import suppress
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, Protocol, TypeVar
 
 from models.blueprint import Blueprint, PageSelection
 from models.floorplan import Floorplan, Source
 from models.job import Job, Status, now_utc, page_picture_key, result_key
+from services.audit import log_move
+from services.progress import Progress, SupersededError
 from storage.base import Delivery, Preview, Storage
+from utils import metrics
 from utils.errors import JobNotFoundError, ProcessingFailedError, ServiceError, ServiceUnavailableError
 from utils.logging import bind_context, get_logger
 from utils.retry import retry_call
 
 MAX_DELIVERIES: Final = 3
 JOB_LIMIT_S: Final = 900.0
-SAVES_PER_S: Final = 4.0
+# Whoever works on a job that has not changed for this long is dead: no worker is given more time, on Lambda either.
+SILENCE: Final = timedelta(seconds=JOB_LIMIT_S + 60)
 _REDELIVERY_DELAYS_S: Final = (1.0, 5.0)
+_OUTAGE_DELAYS_S: Final = (10.0, 60.0)  # an outage is not over in a second, and its jobs are not to fail of it
 
 _T = TypeVar("_T")
 _log = get_logger()
@@ -54,14 +60,6 @@ class Outcome(StrEnum):
     SUPERSEDED = "superseded"
 
 
-class _SupersededError(Exception):
-    """The work is no longer wanted: the job was cancelled, purged, ended by another, or the lease is lost."""
-
-    def __init__(self, job: Job | None, lost: bool = False) -> None:
-        super().__init__()
-        self.job, self.lost = job, lost
-
-
 class DetectionService:
     """Runs deliveries with one engine. The model's version decides which previews may be used again."""
 
@@ -80,12 +78,15 @@ class DetectionService:
         self._clock, self._monotonic, self._sleep = clock, monotonic, sleep
         self._job_limit_s = job_limit_s
 
-    def run(self, delivery: Delivery, *, lease_lost: Callable[[], bool] = lambda: False) -> Outcome:
+    def run(
+        self, delivery: Delivery, *, lease_lost: Callable[[], bool] = lambda: False, limit_s: float | None = None
+    ) -> Outcome:
         """What became of the delivery; unless its message was handed back or is another's now, it is acknowledged.
 
         Args:
             delivery: a message that was handed out.
             lease_lost: whether the message has meanwhile gone to another worker.
+            limit_s: how long the job may take this time, if less than any other job.
 
         Raises:
             ServiceUnavailableError: the store cannot be reached; the message will come again.
@@ -93,8 +94,8 @@ class DetectionService:
         message = delivery.message
         with bind_context(job_id=message.job_id, request_id=message.request_id, correlation_id=message.correlation_id):
             try:
-                outcome = self._run(delivery, lease_lost)
-            except _SupersededError as stopped:
+                outcome = self._run(delivery, lease_lost, min(limit_s or self._job_limit_s, self._job_limit_s))
+            except SupersededError as stopped:
                 outcome = Outcome.SUPERSEDED
                 self._clear_away(message.job_id, stopped)
             if outcome is not Outcome.RELEASED and not lease_lost():
@@ -103,32 +104,42 @@ class DetectionService:
                 "A delivery was handled.",
                 extra={"action": "delivery_handled", "outcome": outcome.value, "delivery_count": delivery.count},
             )
+            metrics.count("Deliveries", outcome=outcome.value)
             return outcome
 
     def give_up(self, delivery: Delivery) -> None:
         """End a job whose detection cannot be stopped in any other way than with its process."""
-        job = self._storage.jobs.get(delivery.message.job_id)
-        if job is not None and not job.ended:
-            self._fail(job, self._too_slow())
-        self._storage.queue.acknowledge(delivery)
+        message = delivery.message
+        with bind_context(job_id=message.job_id, request_id=message.request_id, correlation_id=message.correlation_id):
+            job = self._storage.jobs.get(message.job_id)
+            if job is not None and not job.ended:
+                with suppress(SupersededError):  # it has ended just now
+                    self._fail(job, self._too_slow(self._job_limit_s))
+            self._storage.queue.acknowledge(delivery)
 
-    def _run(self, delivery: Delivery, lease_lost: Callable[[], bool]) -> Outcome:
+    def _run(self, delivery: Delivery, lease_lost: Callable[[], bool], limit_s: float) -> Outcome:
         job = self._call(lambda: self._storage.jobs.get(delivery.message.job_id))
         if job is None or job.ended:
-            raise _SupersededError(job)
-        if delivery.count == 1 and job.status is Status.PROCESSING:
-            # A second message for the same job; the first one is still somebody's, or will come again.
-            raise _SupersededError(job)
-        if delivery.count > MAX_DELIVERIES:
-            return self._fail(job, ProcessingFailedError(deliveries=MAX_DELIVERIES))
-        observer = self._begin(job, lease_lost)
+            raise SupersededError(job)
+        # What is pending was never begun, however often it came: then it was the store or the queue that failed.
+        if job.status is Status.PROCESSING:
+            if delivery.count > MAX_DELIVERIES:
+                return self._fail(job, ProcessingFailedError(deliveries=MAX_DELIVERIES))
+            alive_s = (job.updated_at + SILENCE - self._clock()).total_seconds()
+            if delivery.count == 1 and alive_s > 0:
+                # Another message of this job, or the same one handed out twice. Who has the job will most likely end
+                # it; this message waits until that is certain, so that none is lost with both.
+                return self._hand_back(delivery, alive_s)
+        observer = self._begin(job, lease_lost, limit_s)
         try:
             floorplan = self._from_preview(job)
             fresh = floorplan is None
+            if job.pages is None:
+                metrics.count("PreviewMisses" if fresh else "PreviewHits")
             if floorplan is None:
                 floorplan = self._look(job, observer)
             return self._complete(observer, floorplan, fresh)
-        except _SupersededError:
+        except SupersededError:
             raise
         except ServiceError as error:
             if not error.retryable:
@@ -137,17 +148,13 @@ class DetectionService:
         except Exception as error:  # noqa: BLE001 - whatever the engine does, the job must end
             return self._again(delivery, observer.job, error)
 
-    def _begin(self, job: Job, lease_lost: Callable[[], bool]) -> _Progress:
+    def _begin(self, job: Job, lease_lost: Callable[[], bool], limit_s: float) -> Progress:
         started = job.moved(Status.PROCESSING, self._clock(), stage="starting", progress=0.0, message=None)
-        in_the_way = self._call(lambda: self._storage.jobs.save(started))
-        if in_the_way is not None:
-            raise _SupersededError(in_the_way)
-        ends = self._monotonic() + self._job_limit_s
-        return _Progress(
-            self._storage, started, self._call, self._clock, self._monotonic, lease_lost, ends, self._too_slow()
-        )
+        self._save(started, job)
+        too_slow, ends = self._too_slow(limit_s), self._monotonic() + limit_s
+        return Progress(self._storage, started, self._call, self._clock, self._monotonic, lease_lost, ends, too_slow)
 
-    def _look(self, job: Job, observer: _Progress) -> Floorplan:
+    def _look(self, job: Job, observer: Progress) -> Floorplan:
         data = self._call(lambda: self._storage.blueprints.get(job.blueprint_s3_key))
         if data is None:
             raise ProcessingFailedError("The blueprint is no longer kept.")
@@ -176,7 +183,7 @@ class DetectionService:
             pages=preview.pages,
         )
 
-    def _complete(self, observer: _Progress, floorplan: Floorplan, fresh: bool) -> Outcome:
+    def _complete(self, observer: Progress, floorplan: Floorplan, fresh: bool) -> Outcome:
         observer.check()
         job, key = observer.job, result_key(observer.job.job_id)
         document = floorplan.to_json().encode()
@@ -184,7 +191,9 @@ class DetectionService:
         done = job.moved(
             Status.COMPLETED, self._clock(), result_s3_key=key, stage="done", progress=1.0, message=_summary(floorplan)
         )
-        self._finish(done)
+        self._save(done, job)
+        if fresh:
+            self._measure(observer, floorplan)
         if fresh and job.pages is None:
             self._remember(job, floorplan, observer.pictures)
         return Outcome.COMPLETED
@@ -204,93 +213,48 @@ class DetectionService:
         _log.exception("A detection failed.", exc_info=error, extra={"action": "detection_failed"})
         if delivery.count >= MAX_DELIVERIES:
             return self._fail(job, ProcessingFailedError(deliveries=delivery.count))
-        delay_s = _REDELIVERY_DELAYS_S[min(delivery.count, len(_REDELIVERY_DELAYS_S)) - 1]
+        delays_s = _OUTAGE_DELAYS_S if isinstance(error, ServiceUnavailableError) else _REDELIVERY_DELAYS_S
+        return self._hand_back(delivery, delays_s[min(delivery.count, len(delays_s)) - 1])
+
+    def _hand_back(self, delivery: Delivery, delay_s: float) -> Outcome:
         self._call(lambda: self._storage.queue.release(delivery, delay_s))
         return Outcome.RELEASED
 
     def _fail(self, job: Job, error: ServiceError) -> Outcome:
-        self._finish(job.moved(Status.FAILED, self._clock(), error=error.to_json(), message=error.message))
+        self._save(job.moved(Status.FAILED, self._clock(), error=error.to_json(), message=error.message), job)
         return Outcome.FAILED
 
-    def _finish(self, job: Job) -> None:
+    def _save(self, job: Job, before: Job) -> None:
         try:
             in_the_way = self._call(lambda: self._storage.jobs.save(job))
         except JobNotFoundError:
-            raise _SupersededError(None) from None
+            raise SupersededError(None) from None
         if in_the_way is not None:
-            raise _SupersededError(in_the_way)
+            raise SupersededError(in_the_way)
+        log_move(job, before.status.value)
 
-    def _clear_away(self, job_id: str, stopped: _SupersededError) -> None:
+    def _measure(self, observer: Progress, floorplan: Floorplan) -> None:
+        observer.end_stage()
+        for stage, taken_s in observer.stage_seconds.items():
+            metrics.seconds("StageSeconds", taken_s, stage=stage)
+        model = floorplan.model_version
+        metrics.seconds("DetectionSeconds", sum(observer.stage_seconds.values()), model_version=model)
+        for page in floorplan.pages:
+            metrics.count("RoomsPerPage", len(page.rooms), model_version=model)
+
+    def _clear_away(self, job_id: str, stopped: SupersededError) -> None:
         """What was already written for a job that was cancelled or purged goes."""
         if stopped.lost or (stopped.job is not None and stopped.job.status is not Status.CANCELLED):
             return
         for prefix in (f"cache/final/{job_id}/", f"cache/pages/{job_id}/"):
             self._storage.cache.delete_prefix(prefix)
 
-    def _too_slow(self) -> ProcessingFailedError:
-        return ProcessingFailedError("The plan took too long to process.", limit="job_limit_s", value=self._job_limit_s)
+    @staticmethod
+    def _too_slow(limit_s: float) -> ProcessingFailedError:
+        return ProcessingFailedError("The plan took too long to process.", limit="job_limit_s", value=round(limit_s, 1))
 
     def _call(self, step: Callable[[], _T]) -> _T:
         return retry_call(step, sleep=self._sleep, clock=self._monotonic)
-
-
-class _Progress:
-    """The observer that keeps the job's record up to date, and notices there when the work is no longer wanted."""
-
-    def __init__(
-        self,
-        storage: Storage,
-        job: Job,
-        call: Callable[[Callable[[], None]], None],
-        clock: Callable[[], datetime],
-        monotonic: Callable[[], float],
-        lease_lost: Callable[[], bool],
-        ends: float,
-        too_slow: ProcessingFailedError,
-    ) -> None:
-        self.job = job
-        self.pictures: set[int] = set()
-        self._storage, self._call, self._clock, self._monotonic = storage, call, clock, monotonic
-        self._lease_lost, self._ends, self._too_slow = lease_lost, ends, too_slow
-        # A bucket of saves: a quick burst is let through, so that the stage before a long pause is the one seen.
-        self._saves, self._filled_at = SAVES_PER_S, monotonic()
-
-    def stage(self, name: str, page: int, page_count: int, progress: float) -> None:
-        self.check()
-        self.job = self.job.moved(
-            Status.PROCESSING,
-            self._clock(),
-            stage=name,
-            progress=round(min(max(progress, self.job.progress), 0.99), 3),
-            message=f"Page {page} of {page_count}" if page_count > 1 else None,
-        )
-        now = self._monotonic()
-        self._saves = min(SAVES_PER_S, self._saves + (now - self._filled_at) * SAVES_PER_S)
-        self._filled_at = now
-        if self._saves < 1:
-            return
-        self._saves -= 1
-        try:
-            in_the_way = self._storage.jobs.save(self.job)
-        except JobNotFoundError:
-            raise _SupersededError(None) from None
-        except ServiceUnavailableError:
-            return  # progress is not worth failing for
-        if in_the_way is not None:
-            raise _SupersededError(in_the_way)
-
-    def picture(self, page: int, png: bytes) -> None:
-        self.check()
-        key = page_picture_key(self.job.job_id, page)
-        self._call(lambda: self._storage.cache.put(key, png, "image/png"))
-        self.pictures.add(page)
-
-    def check(self) -> None:
-        """Raise if the work should end here: another has the message, or the time is up."""
-        if self._lease_lost():
-            raise _SupersededError(self.job, lost=True)
-        if self._monotonic() > self._ends:
-            raise self._too_slow
 
 
 def _summary(floorplan: Floorplan) -> str:

@@ -11,6 +11,7 @@ from models.blueprint import MAX_FILE_BYTES, Blueprint, BlueprintFormat, check_d
 from models.job import blueprint_key, is_job_id
 from services.fetch import Fetcher
 from storage.base import Storage
+from utils import live
 from utils.config import Settings
 from utils.errors import InvalidRequestError, UrlNotAllowedError
 
@@ -123,7 +124,7 @@ def read_url(
         raise UrlNotAllowedError(reason="it is not a valid URL") from None
     data = fetcher.fetch(
         url,
-        hosts=frozenset(host.lower() for host in settings.url_hosts),
+        hosts=live.url_hosts(settings),
         any_host=own,
         exempt=settings.url_test_exempt,
         max_bytes=MAX_FILE_BYTES,

@@ -1,10 +1,11 @@
-"""What may be done with jobs: create, look, wait, list, cancel, purge. The API and the terminal both call it."""
+"""What may be done with jobs: create, look, list, cancel, purge. The API and the terminal both call it."""
 
 from __future__ import annotations
 
 import secrets
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
@@ -20,8 +21,10 @@ from models.job import (
     result_key,
 )
 from services import intake
+from services.audit import NOWHERE, PURGED, log_move, log_moved
 from services.creation import Budget, Creation, Idempotency, marker_name
 from storage.base import JobMessage, JobPage, Storage, UploadTicket
+from utils import metrics
 from utils.config import Settings
 from utils.errors import (
     JobAlreadyCompletedError,
@@ -32,16 +35,23 @@ from utils.errors import (
 )
 from utils.logging import bind_context, get_logger
 
-__all__ = ["Idempotency", "JobService"]
+__all__ = ["Idempotency", "JobService", "Link"]
 
 UPLOAD_TICKET_S: Final = 3600
 MAX_LIST: Final = 100
 _UPLOAD_CLAIM_S: Final = 24 * 3600
-_WAIT_POLL_S: Final = 0.1
+LINK_S: Final = 300
 # A create is over long before this, so a pending job this old without a message was lost between the two writes.
 _LOST_AFTER: Final = timedelta(seconds=10)
 
 _log = get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Where the store itself hands a file out, for `LINK_S` seconds."""
+
+    url: str
 
 
 class JobService:
@@ -164,19 +174,6 @@ class JobService:
         """
         return self._get(self._budget(), job_id, owner)
 
-    def wait(self, job_id: str, *, owner: str, wait_s: float) -> Job:
-        """The job as soon as it differs from what it is now, or has ended, or `wait_s` have passed.
-
-        Raises:
-            JobNotFoundError: there is none, or it was purged meanwhile.
-        """
-        ends = self._monotonic() + wait_s
-        first = job = self.get(job_id, owner=owner)
-        while not job.ended and job == first and (left_s := ends - self._monotonic()) > 0:
-            self._sleep(min(_WAIT_POLL_S, left_s))
-            job = self.get(job_id, owner=owner)
-        return job
-
     def list(self, owner: str, limit: int = 20, cursor: str | None = None) -> JobPage:
         """The owner's jobs, newest first, and where the next ones begin.
 
@@ -200,13 +197,9 @@ class JobService:
         budget = self._budget()
         job = self._get(budget, job_id, owner)
         while not job.ended:
-            wanted = job.moved(Status.CANCELLED, self._clock(), message="Cancelled on request.")
-            in_the_way = self._save(budget, wanted)
-            job = wanted if in_the_way is None else in_the_way
+            job = self._cancel(budget, job, "Cancelled on request.")
         if job.status is not Status.CANCELLED:
             raise JobAlreadyCompletedError(job_id=job_id, status=job.status.value)
-        with bind_context(job_id=job_id):
-            _log.info("A job was cancelled.", extra={"action": "job_cancelled"})
         return job
 
     def purge(self, job_id: str, *, owner: str) -> Job | None:
@@ -226,7 +219,7 @@ class JobService:
         if owner != (job.owner if job is not None else marker.get("owner")):
             raise JobNotFoundError(job_id=job_id)
         if job is not None and not job.ended:
-            self._save(budget, job.moved(Status.CANCELLED, self._clock(), message="Purged on request."))
+            job = self._cancel(budget, job, "Purged on request.")
         blueprint_hash = job.blueprint_hash if job is not None else marker.get("hash")
         self._remove_files(budget, job_id)
         budget.call(lambda: self._storage.jobs.delete(job_id))
@@ -235,12 +228,11 @@ class JobService:
         for name in (marker.get("idempotency"), f"upload:{job_id}", marker_name(job_id)):
             if name:
                 budget.call(partial(self._storage.claims.delete, name))
-        with bind_context(job_id=job_id):
-            _log.info("A job and its files were purged.", extra={"action": "job_purged"})
+        log_moved(job_id, owner, NOWHERE if job is None else job.status.value, PURGED)
         return job
 
-    def result(self, job_id: str, *, owner: str) -> bytes:
-        """The floorplan document of a completed job, as JSON.
+    def result(self, job_id: str, *, owner: str, link_above_bytes: int | None = None) -> bytes | Link:
+        """The floorplan document of a completed job, as JSON; a link to it if it is larger and the store gives links.
 
         Raises:
             JobNotFoundError: there is no such job.
@@ -250,13 +242,13 @@ class JobService:
         job = self._get(budget, job_id, owner)
         if job.status is not Status.COMPLETED:
             raise ResultNotReadyError(job_id=job_id, status=job.status.value)
-        data = budget.call(lambda: self._storage.cache.get(job.result_s3_key or result_key(job_id)))
-        if data is None:
+        found = self._hand_out(budget, job.result_s3_key or result_key(job_id), link_above_bytes)
+        if found is None:
             raise NotFoundError("The result is no longer kept.", job_id=job_id)
-        return data
+        return found
 
-    def page_picture(self, job_id: str, page: int, *, owner: str) -> bytes:
-        """The picture of a page (1-based) of the job's blueprint, as PNG.
+    def page_picture(self, job_id: str, page: int, *, owner: str, link_above_bytes: int | None = None) -> bytes | Link:
+        """The picture of a page (1-based) of the job's blueprint, as PNG, or a link to it as for results.
 
         Raises:
             JobNotFoundError: there is no such job.
@@ -264,10 +256,10 @@ class JobService:
         """
         budget = self._budget()
         self._get(budget, job_id, owner)
-        data = budget.call(lambda: self._storage.cache.get(page_picture_key(job_id, page)))
-        if data is None:
+        found = self._hand_out(budget, page_picture_key(job_id, page), link_above_bytes)
+        if found is None:
             raise NotFoundError("There is no picture of this page.", job_id=job_id, page=page)
-        return data
+        return found
 
     def requeue_lost(self) -> int:
         """How many pending jobs were without a message, because a process died in mid-create, and have one again."""
@@ -275,8 +267,27 @@ class JobService:
         for job in lost:
             self._storage.queue.send(JobMessage(job.job_id, request_id="", correlation_id=""))
             with bind_context(job_id=job.job_id):
-                _log.warning("A lost job was queued again.", extra={"action": "job_requeued"})
+                _log.warning("A lost job was queued again.", extra={"action": "job_requeued", "owner": job.owner})
+        if lost:
+            metrics.count("LostJobsResent", len(lost))
         return len(lost)
+
+    def _hand_out(self, budget: Budget, key: str, link_above_bytes: int | None) -> bytes | Link | None:
+        cache = self._storage.cache
+        data = budget.call(lambda: cache.get(key))
+        if data is None or link_above_bytes is None or len(data) <= link_above_bytes:
+            return data
+        url = cache.presign_download(key, LINK_S)
+        return data if url is None else Link(url)
+
+    def _cancel(self, budget: Budget, job: Job, message: str) -> Job:
+        """The job, cancelled, or whatever it has become meanwhile."""
+        wanted = job.moved(Status.CANCELLED, self._clock(), message=message)
+        in_the_way = budget.call(lambda: self._storage.jobs.save(wanted))
+        if in_the_way is not None:
+            return in_the_way
+        log_move(wanted, job.status.value)
+        return wanted
 
     def _budget(self) -> Budget:
         return Budget(self._sleep, self._monotonic)
@@ -286,9 +297,6 @@ class JobService:
         if job is None or job.owner != owner:
             raise JobNotFoundError(job_id=job_id[:40])
         return job
-
-    def _save(self, budget: Budget, job: Job) -> Job | None:
-        return budget.call(lambda: self._storage.jobs.save(job))
 
     def _creation(self, owner: str, pages: PageSelection | None, idempotency: Idempotency | None) -> Creation:
         now = self._clock()

@@ -1,16 +1,22 @@
-"""Takes messages from the queue one by one and has them handled, keeping each message's lease alive meanwhile."""
+"""Takes messages from the queue and has them handled: by a loop that keeps each one's lease alive, or on Lambda."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable
-from typing import Final
+from functools import lru_cache
+from typing import Any, Final
 
 from services.detection_service import JOB_LIMIT_S, DetectionService
+from services.job_service import JobService
+from storage import open_storage
 from storage.base import Delivery, JobQueue, Storage
+from utils import live, metrics
+from utils.config import load_settings
 from utils.errors import ServiceError
 from utils.logging import get_logger
+from worker.polled import Batches, Context
 
 LEASE_S: Final = 15.0  # how long a dead worker's job waits for the next one; at most 30
 IDLE_S: Final = 0.1
@@ -85,6 +91,48 @@ class Consumer:
 def consume(storage: Storage, service: DetectionService, stop: threading.Event, *, lease_s: float = LEASE_S) -> None:
     """Handle messages until `stop` is set."""
     Consumer(storage, service, lease_s=lease_s).run(stop)
+
+
+def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
+    """What the queue's poller is told of the messages that it brought; a schedule's event makes it look for lost jobs.
+
+    A message comes again when it was released, or when this function dies: `maxReceiveCount` of the queue is one more
+    than `MAX_DELIVERIES`, so that the delivery after the last one still comes, finds a job whose workers were all
+    killed, and writes it as failed. Only what kills the function even then goes to the dead-letter queue.
+    """
+    if "Records" not in event:
+        return sweep_handler(event, context)
+    try:
+        return _batches().handle(event["Records"], context)
+    finally:
+        metrics.flush()
+
+
+def sweep_handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
+    """How many lost jobs were queued again; also removes what has expired, where the world does not do so itself."""
+    settings = load_settings()
+    storage = _storage()
+    try:
+        resent = JobService(storage, settings).requeue_lost()
+        storage.sweep()
+    finally:
+        metrics.flush()
+    return {"resent": resent}
+
+
+@lru_cache(maxsize=1)
+def _storage() -> Storage:
+    return open_storage(load_settings())
+
+
+@lru_cache(maxsize=1)
+def _batches() -> Batches:
+    from detection import engine  # a second of loading: for messages alone
+
+    def make_service(storage: Storage) -> DetectionService:
+        return DetectionService(storage, engine.detect, model_version=engine.MODEL_VERSION)
+
+    return Batches(_storage(), make_service, lambda: live.job_limit_s(JOB_LIMIT_S))
 
 
 class _Lease:

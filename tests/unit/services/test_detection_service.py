@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from tests.unit.services.plans import MODEL_VERSION, Engine, Failing, Ticking, failing, plan, png
@@ -8,9 +9,11 @@ from tests.unit.services.plans import MODEL_VERSION, Engine, Failing, Ticking, f
 from models.blueprint import Blueprint, PageSelection
 from models.floorplan import Floorplan
 from models.job import Job, Status, page_picture_key, result_key
-from services.detection_service import Detect, DetectionService, Observer, Outcome
+from services.detection_service import SILENCE, Detect, DetectionService, Observer, Outcome
 from services.job_service import JobService
+from storage import open_storage
 from storage.base import Delivery, JobMessage, Storage
+from utils.config import Settings
 from utils.errors import FileTooLargeError, InvalidFileFormatError, ServiceUnavailableError
 
 ME = "me"
@@ -46,8 +49,16 @@ class World:
     def job(self, job: Job) -> Job:
         return self.jobs.get(job.job_id, owner=ME)
 
+    def later(self, span: timedelta) -> None:
+        self.ticking.sleep(span.total_seconds())
+
     def acknowledged(self, delivery: Delivery) -> bool:
         return not self.storage.queue.extend(delivery, 30)
+
+
+@pytest.fixture
+def storage(settings: Settings, ticking: Ticking) -> Storage:
+    return open_storage(settings, ticking.now)
 
 
 @pytest.fixture
@@ -239,6 +250,7 @@ class TestFailing:
 
     def test_a_plan_that_kills_its_workers_is_not_looked_at_again(self, world: World) -> None:
         job, delivery = world.create()
+        world.storage.jobs.save(job.moved(Status.PROCESSING, job.updated_at))
         engine = Engine()
         assert world.worker(engine).run(replace(delivery, count=4)) is Outcome.FAILED
         assert engine.calls == []
@@ -252,22 +264,50 @@ class TestFailing:
         world.storage.jobs.save(job.moved(Status.PROCESSING, job.updated_at, stage="walls", progress=0.5))
         assert world.worker(Engine()).run(replace(delivery, count=2)) is Outcome.COMPLETED
 
-    def test_a_second_message_for_a_job_at_work_is_dropped(self, world: World) -> None:
+    @pytest.mark.parametrize("count", [4, 40])
+    def test_a_job_that_nobody_began_is_looked_at_however_often_it_came(self, world: World, count: int) -> None:
+        job, delivery = world.create()
+        assert world.worker(Engine()).run(replace(delivery, count=count)) is Outcome.COMPLETED
+        assert world.job(job).status is Status.COMPLETED
+
+    def test_a_second_message_waits_until_the_first_has_done_the_job(self, world: World) -> None:
         job, first = world.create()
         world.storage.queue.send(JobMessage(job.job_id, "", ""))
         second = world.receive()
-        engine = Engine()
+        engine, other = Engine(), Engine()
         during: list[Outcome] = []
 
         def then(name: str, page: int) -> None:
             if name == "walls":
-                during.append(world.worker(Engine()).run(second))
+                during.append(world.worker(other).run(second))
 
         engine.then = then
         assert world.worker(engine).run(first) is Outcome.COMPLETED
-        assert during == [Outcome.SUPERSEDED]
-        assert world.acknowledged(second)
+        assert (during, other.calls) == ([Outcome.RELEASED], [])
+        assert world.storage.queue.receive(30) is None
+        world.later(SILENCE)
+        again = world.receive()
+        assert again.count == 2
+        assert world.worker(other).run(again) is Outcome.SUPERSEDED
+        assert (world.job(job).status, other.calls) == (Status.COMPLETED, [])
+        assert world.acknowledged(again)
+
+    def test_a_message_handed_out_twice_is_not_lost_with_the_worker_that_had_it(self, world: World) -> None:
+        job, delivery = world.create()
+        killed = Engine(then=lambda name, page: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            world.worker(killed).run(delivery)
+        assert world.worker(Engine()).run(delivery) is Outcome.RELEASED
+        world.later(SILENCE)
+        assert world.worker(Engine()).run(world.receive()) is Outcome.COMPLETED
         assert world.job(job).status is Status.COMPLETED
+
+    def test_a_job_that_has_been_silent_for_long_is_taken_over_at_a_first_delivery(self, world: World) -> None:
+        """As when its message is put back from the dead letters, and its count begins anew."""
+        job, delivery = world.create()
+        world.storage.jobs.save(job.moved(Status.PROCESSING, job.updated_at))
+        world.later(SILENCE)
+        assert world.worker(Engine()).run(delivery) is Outcome.COMPLETED
 
     def test_a_blueprint_that_is_gone_fails_the_job(self, world: World) -> None:
         job, delivery = world.create()

@@ -262,29 +262,6 @@ class TestLooking:
             service.list(ME, limit, cursor)
         assert list(refused.value.details["fields"]) == [field]
 
-    def test_waiting_ends_with_a_change(self, storage: Storage, settings: Settings, ticking: Ticking) -> None:
-        job = make_service(storage, settings, ticking).create(plan(), owner=ME)
-        started = job.moved(Status.PROCESSING, job.updated_at)
-
-        def sleep(duration_s: float) -> None:
-            ticking.sleep(duration_s)
-            if ticking.passed_s > 1 and storage.jobs.get(job.job_id) == job:
-                storage.jobs.save(started)
-
-        service = JobService(storage, settings, clock=ticking.now, sleep=sleep, monotonic=ticking.seconds)
-        assert service.wait(job.job_id, owner=ME, wait_s=20) == started
-        assert 1 < ticking.passed_s < 1.3
-
-    def test_waiting_ends_with_the_time(self, service: JobService, ticking: Ticking) -> None:
-        job = service.create(plan(), owner=ME)
-        assert service.wait(job.job_id, owner=ME, wait_s=2) == job
-        assert ticking.passed_s == pytest.approx(2)
-
-    def test_nobody_waits_for_an_ended_job(self, service: JobService, storage: Storage, ticking: Ticking) -> None:
-        job = finish(storage, service.create(plan(), owner=ME))
-        assert service.wait(job.job_id, owner=ME, wait_s=20) == job
-        assert ticking.naps == []
-
     def test_a_result_comes_when_completed(self, service: JobService, storage: Storage) -> None:
         job = service.create(plan(), owner=ME)
         with pytest.raises(ResultNotReadyError) as early:
