@@ -1,4 +1,4 @@
-"""The terminal's face: `location-detection detect | serve | work | jobs | version`.
+"""The terminal's face: `location-detection detect | evaluate | serve | work | jobs | version`.
 
 Every command imports what it needs when it runs, so that `version` and `--help` answer at once.
 """
@@ -10,6 +10,7 @@ import importlib.metadata
 import typer
 
 from cli.detect import detect
+from cli.evaluate import evaluate
 from cli.jobs import jobs_app
 from cli.serve import serve, work
 
@@ -23,6 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command(epilog=EXIT_CODES)(detect)
+app.command(epilog=EXIT_CODES)(evaluate)
 app.command(epilog=EXIT_CODES)(serve)
 app.command(epilog=EXIT_CODES)(work)
 app.add_typer(jobs_app, name="jobs", epilog=EXIT_CODES)
