@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Final
@@ -20,7 +21,7 @@ TOKENS_SECRET: Final = "tokens"  # noqa: S105 -- the name of a secret, not one
 TOKENS_VARIABLE: Final = environment_name(TOKENS_SECRET)
 _NAME: Final = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
 _TOKEN: Final = re.compile(r"[\x21-\x7e]{1,512}")
-_HASHED: Final = re.compile(r"sha256:([0-9a-f]{64})")
+_HASH: Final = re.compile(r"[0-9a-f]{64}")
 _SHORT: Final = 16
 
 _log = get_logger()
@@ -37,12 +38,14 @@ def hash_token(token: str) -> str:
 def parse_tokens(text: str) -> dict[str, str]:
     """The tokens in a text such as `anna:s3cret-of-anna,plant:s3cret-of-plant`, hashed.
 
-    In place of a token may stand `sha256:` and its hash, so that the text itself is no secret that lets anybody in. A
-    name may have several tokens: the old and the new one while they are changed.
+    Or in a JSON object of lists of hashes, `{"anna": ["<hash>", "<hash>"]}`, with which a text that is read by others
+    lets nobody in. A name may have several tokens: the old and the new one while they are changed.
 
     Raises:
         ValueError: what is wrong, without showing any token.
     """
+    if text.lstrip().startswith("{"):
+        return _parse_hashes(text)
     tokens: dict[str, str] = {}
     for number, entry in enumerate(filter(None, (part.strip() for part in text.split(","))), start=1):
         name, colon, token = entry.partition(":")
@@ -50,13 +53,29 @@ def parse_tokens(text: str) -> dict[str, str]:
             raise ValueError(f"entry {number} of {TOKENS_VARIABLE} is not of the form name:token")
         if _TOKEN.fullmatch(token) is None:
             raise ValueError(f"the token of {name} in {TOKENS_VARIABLE} needs 1 to 512 visible ASCII characters")
-        known = _HASHED.fullmatch(token)
-        hashed = known[1] if known else hash_token(token)
+        hashed = hash_token(token)
         if hashed in tokens:
             raise ValueError(f"the token of {name} in {TOKENS_VARIABLE} is another name's too")
-        if known is None and len(token) < _SHORT:
+        if len(token) < _SHORT:
             _log.warning("A token is short enough to be guessed.", extra={"action": "weak_token", "owner": name})
         tokens[hashed] = name
+    return tokens
+
+
+def _parse_hashes(text: str) -> dict[str, str]:
+    try:
+        owners = json.loads(text)
+    except ValueError:
+        raise ValueError(f"{TOKENS_VARIABLE} is not JSON, although it begins like it") from None
+    tokens: dict[str, str] = {}
+    for name, hashes in owners.items():
+        if _NAME.fullmatch(name) is None or not isinstance(hashes, list):
+            raise ValueError(f"an entry of {TOKENS_VARIABLE} is not of the form name and list of hashes")
+        for hashed in hashes:
+            if not isinstance(hashed, str) or _HASH.fullmatch(hashed) is None:
+                raise ValueError(f"{name} in {TOKENS_VARIABLE} needs SHA-256 hashes, in lower-case hexadecimal")
+            if tokens.setdefault(hashed, name) != name:
+                raise ValueError(f"a token of {name} in {TOKENS_VARIABLE} is another name's too")
     return tokens
 
 
