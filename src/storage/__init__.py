@@ -12,6 +12,11 @@ from utils.config import Settings
 
 def open_storage(settings: Settings, clock: Callable[[], datetime] = now_utc) -> Storage:
     """The world that the settings name. Nothing is touched yet: what cannot be reached says so when it is used."""
-    from storage.local.world import open_local  # loaded here so that each world loads only what it needs
+    # Loaded here so that each world loads only what it needs.
+    if settings.world == "aws":
+        from storage.aws.world import open_aws
+
+        return open_aws(settings, clock)
+    from storage.local.world import open_local
 
     return open_local(settings.data_dir, clock)

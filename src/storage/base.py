@@ -31,7 +31,11 @@ class JobStore(ABC):
 
     @abstractmethod
     def add(self, job: Job) -> Job | None:
-        """None if the record is new and now kept; else the record that already has this id, unchanged."""
+        """None if the record is new and now kept; else the record that already has this id, unchanged.
+
+        A record equal to the job in every field may count as new: an earlier call whose answer was lost may have kept
+        it.
+        """
 
     @abstractmethod
     def get(self, job_id: str) -> Job | None:
@@ -41,7 +45,8 @@ class JobStore(ABC):
     def save(self, job: Job) -> Job | None:
         """Replace the record if its stored status may move to `job.status` (`models.job.sources_of`).
 
-        One atomic compare-and-set. Returns None when saved; otherwise the stored job that stood in the way.
+        One atomic compare-and-set. Returns None when saved; otherwise the stored job that stood in the way. A stored
+        job equal in every field may count as saved: an earlier call whose answer was lost may have saved it.
 
         Raises:
             JobNotFoundError: there is no record.

@@ -20,17 +20,18 @@ if TYPE_CHECKING:
 Service = Literal["dynamodb", "s3", "secretsmanager", "sqs", "ssm"]
 
 CONNECT_TIMEOUT_S: Final = 1.0
-# Files take a while; a long poll of the queue waits for up to 20 s. The rest answers in milliseconds or not at all.
+# A large file takes S3 a while to copy, and an empty queue a second to say so. The rest answers in milliseconds or not
+# at all.
 READ_TIMEOUTS_S: Final[dict[Service, float]] = {
     "dynamodb": 1.5,
-    "s3": 20.0,
+    "s3": 10.0,
     "secretsmanager": 1.5,
-    "sqs": 25.0,
+    "sqs": 4.0,
     "ssm": 1.5,
 }
 MAX_CONNECTIONS: Final = 32
 
-_clients: dict[tuple[int, Service], Any] = {}
+_clients: dict[tuple[int, Service, str | None], Any] = {}
 _lock = threading.Lock()
 
 
@@ -40,18 +41,21 @@ def in_use(environ: Mapping[str, str]) -> bool:
 
 
 @overload
-def client(service: Literal["dynamodb"]) -> DynamoDBClient: ...
+def client(service: Literal["dynamodb"], endpoint_url: str | None = None) -> DynamoDBClient: ...
 @overload
-def client(service: Literal["s3"]) -> S3Client: ...
+def client(service: Literal["s3"], endpoint_url: str | None = None) -> S3Client: ...
 @overload
-def client(service: Literal["secretsmanager"]) -> SecretsManagerClient: ...
+def client(service: Literal["secretsmanager"], endpoint_url: str | None = None) -> SecretsManagerClient: ...
 @overload
-def client(service: Literal["sqs"]) -> SQSClient: ...
+def client(service: Literal["sqs"], endpoint_url: str | None = None) -> SQSClient: ...
 @overload
-def client(service: Literal["ssm"]) -> SSMClient: ...
-def client(service: Service) -> Any:
-    """The process's one client of the service; clients may be shared between threads, but not across a fork."""
-    key = (os.getpid(), service)
+def client(service: Literal["ssm"], endpoint_url: str | None = None) -> SSMClient: ...
+def client(service: Service, endpoint_url: str | None = None) -> Any:
+    """The process's one client of the service, at the endpoint or where the environment says.
+
+    Clients may be shared between threads, but not across a fork.
+    """
+    key = (os.getpid(), service, endpoint_url)
     with _lock:
         found = _clients.get(key)
         if found is None:
@@ -65,7 +69,7 @@ def client(service: Service) -> Any:
                 max_pool_connections=MAX_CONNECTIONS,
                 signature_version="s3v4" if service == "s3" else None,
             )
-            found = _clients[key] = boto3.client(service, config=config)
+            found = _clients[key] = boto3.client(service, endpoint_url=endpoint_url, config=config)
     return found
 
 

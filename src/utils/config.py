@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, overload
+from typing import Annotated, Any, Final, Literal, Self, overload
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from utils import aws
@@ -24,6 +24,8 @@ _FETCH_DEADLINE_S: Final = 2.0  # leaves a request of 3 s the time to answer
 
 _log = get_logger()
 
+_AWS_NAMES: Final = ("jobs_table", "preview_cache_table", "blueprints_bucket", "cache_bucket", "queue_url")
+
 CommaList = Annotated[tuple[str, ...], NoDecode]
 
 
@@ -32,18 +34,18 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True, extra="forbid")
 
-    world: Literal["local"] = "local"
+    world: Literal["local", "aws"] = "local"
     env: str = Field(default="dev", pattern=r"^[a-z][a-z0-9-]{0,31}$", description="names the deployment: dev, prod")
     data_dir: Path = Field(default=Path("data"), description="where the embedded world lives")
     url_hosts: CommaList = Field(default=(), description="hosts that https URLs of blueprints may name")
     url_test_exempt: str | None = Field(default=None, description="for tests: one loopback host:port free of URL rules")
     cors_origins: CommaList = Field(default=("*",), description="origins whose pages may call the API")
 
-    jobs_table: str | None = None
-    preview_cache_table: str | None = None
-    blueprints_bucket: str | None = None
-    cache_bucket: str | None = None
-    queue_url: str | None = None
+    jobs_table: str = Field(default="", description="what the AWS world is made of: tables, buckets, a queue")
+    preview_cache_table: str = ""
+    blueprints_bucket: str = ""
+    cache_bucket: str = ""
+    queue_url: str = ""
 
     @field_validator("url_hosts", "cors_origins", mode="before")
     @classmethod
@@ -69,6 +71,13 @@ class Settings(BaseSettings):
         if value and (host not in {"127.0.0.1", "localhost", "[::1]"} or not port.isdecimal()):
             raise ValueError("must be a loopback host and a port, such as 127.0.0.1:8765")
         return value or None
+
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        missing = [name for name in _AWS_NAMES if not getattr(self, name)]
+        if self.world == "aws" and missing:
+            raise ValueError(f"the AWS world needs {', '.join(missing)}")
+        return self
 
 
 def load_settings(**overrides: Any) -> Settings:

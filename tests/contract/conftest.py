@@ -1,23 +1,73 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.contract.worlds import WORLDS, World
+from moto import mock_aws  # before clients are made: it has a hand in how they are
+from moto.sqs import models
+from tests.contract.worlds import AWS_ENVIRONMENT, CLOCKED_WORLDS, SHARED_WORLDS, WORLDS, World
 
 from storage.base import Storage
+from utils import aws
+
+MakeWorld = Callable[[Path], World]
 
 
-@pytest.fixture(params=sorted(WORLDS))
-def make_world(request: pytest.FixtureRequest) -> Callable[[Path], World]:
-    """Makes a fresh world in a folder."""
-    return WORLDS[request.param]
+@pytest.fixture(scope="module", autouse=True)
+def _account() -> Iterator[None]:
+    """Keys for stores that are not AWS, and no way to AWS itself."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN"):
+            patch.delenv(name, raising=False)
+        for name, value in AWS_ENVIRONMENT.items():
+            patch.setenv(name, value)
+        aws.forget_clients()
+        yield
+    aws.forget_clients()
 
 
 @pytest.fixture
-def world(make_world: Callable[[Path], World], tmp_path: Path) -> World:
+def moto(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An empty account in this process."""
+    for name in ("unix_time", "unix_time_millis"):  # a world may set them
+        monkeypatch.setattr(models, name, getattr(models, name))
+    with mock_aws():
+        yield
+
+
+def _ready(request: pytest.FixtureRequest) -> MakeWorld:
+    if request.param == "moto":
+        request.getfixturevalue("moto")
+    return WORLDS[request.param]
+
+
+@pytest.fixture(params=sorted(WORLDS))
+def make_world(request: pytest.FixtureRequest) -> MakeWorld:
+    """Makes a fresh world in a folder."""
+    return _ready(request)
+
+
+@pytest.fixture(params=sorted(CLOCKED_WORLDS))
+def make_clocked_world(request: pytest.FixtureRequest) -> MakeWorld:
+    """Makes a fresh world, all of it on a clock that tests move."""
+    return _ready(request)
+
+
+@pytest.fixture(params=sorted(SHARED_WORLDS))
+def make_shared_world(request: pytest.FixtureRequest) -> MakeWorld:
+    """Makes a fresh world that other processes can reach."""
+    return _ready(request)
+
+
+@pytest.fixture
+def world(make_world: MakeWorld, tmp_path: Path) -> World:
     return make_world(tmp_path)
+
+
+@pytest.fixture
+def shared_world(make_shared_world: MakeWorld, tmp_path: Path) -> World:
+    return make_shared_world(tmp_path)
 
 
 @pytest.fixture

@@ -36,32 +36,32 @@ def test_what_is_not_acknowledged_comes_again_and_is_counted(world: World) -> No
     queue = world.storage.queue
     queue.send(MESSAGE)
     for count in (1, 2, 3):
-        delivery = receive(world.storage)
+        delivery = receive(world.storage, world.lease_s)
         assert (delivery.message, delivery.count) == (MESSAGE, count)
-        world.pass_time(29)
+        world.pass_queue_time(world.lease_s - 1)
         assert queue.receive(30) is None
-        world.pass_time(1)
+        world.pass_queue_time(1)
 
 
 def test_heartbeats_keep_a_message_hidden(world: World) -> None:
     queue = world.storage.queue
     queue.send(MESSAGE)
-    delivery = receive(world.storage)
+    delivery = receive(world.storage, world.lease_s)
     for _ in range(4):
-        world.pass_time(20)
-        assert queue.extend(delivery, 30) is True
-    world.pass_time(29)
+        world.pass_queue_time(world.lease_s - 1)
+        assert queue.extend(delivery, world.lease_s) is True
+    world.pass_queue_time(world.lease_s - 1)
     assert queue.receive(30) is None
     queue.acknowledge(delivery)
-    world.pass_time(60)
+    world.pass_queue_time(world.lease_s)
     assert queue.receive(30) is None
     assert queue.extend(delivery, 30) is False
 
 
 def test_a_lease_that_ran_out_cannot_be_extended(world: World) -> None:
     world.storage.queue.send(MESSAGE)
-    delivery = receive(world.storage)
-    world.pass_time(30)
+    delivery = receive(world.storage, world.lease_s)
+    world.pass_queue_time(world.lease_s)
     assert world.storage.queue.extend(delivery, 30) is False
     assert receive(world.storage).count == 2
 
@@ -69,16 +69,16 @@ def test_a_lease_that_ran_out_cannot_be_extended(world: World) -> None:
 def test_an_old_receipt_has_no_power_over_the_next_delivery(world: World) -> None:
     queue = world.storage.queue
     queue.send(MESSAGE)
-    old = receive(world.storage)
-    world.pass_time(30)
+    old = receive(world.storage, world.lease_s)
+    world.pass_queue_time(world.lease_s)
     new = receive(world.storage)
     assert new.receipt != old.receipt
     assert queue.extend(old, 300) is False
     queue.release(old, 0)
     assert queue.receive(30) is None
     queue.acknowledge(old)
-    assert queue.extend(new, 30) is True
-    world.pass_time(30)
+    assert queue.extend(new, world.lease_s) is True
+    world.pass_queue_time(world.lease_s)
     assert receive(world.storage).count == 3
 
 
@@ -88,10 +88,10 @@ def test_a_released_message_comes_after_its_delay(world: World) -> None:
     queue.release(receive(world.storage), 0)
     second = receive(world.storage)
     assert second.count == 2
-    queue.release(second, 10)
-    world.pass_time(9)
+    queue.release(second, world.lease_s)
+    world.pass_queue_time(world.lease_s - 1)
     assert queue.receive(30) is None
-    world.pass_time(1)
+    world.pass_queue_time(1)
     assert receive(world.storage).count == 3
     queue.release(second, 0)  # its receipt is no longer good
     assert queue.receive(30) is None
@@ -158,7 +158,7 @@ class QueueModel(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([1.0, 10.0, 31.0]))
     def wait(self, seconds: float) -> None:
-        self.world.pass_time(seconds)
+        self.world.pass_queue_time(seconds)
         self.now_s += seconds
 
     @rule(target=deliveries, visibility_s=st.sampled_from([5.0, 30.0]))
@@ -206,6 +206,6 @@ class QueueModel(RuleBasedStateMachine):
         assert len(self.letters) <= self.sent
 
 
-def test_any_series_of_deliveries(make_world: Callable[[Path], World]) -> None:
-    machine = type("Deliveries", (QueueModel,), {"make_world": staticmethod(make_world)})
+def test_any_series_of_deliveries(make_clocked_world: Callable[[Path], World]) -> None:
+    machine = type("Deliveries", (QueueModel,), {"make_world": staticmethod(make_clocked_world)})
     run_state_machine_as_test(machine, settings=settings(max_examples=20, stateful_step_count=30, deadline=None))

@@ -57,6 +57,26 @@ def test_a_wrong_setting_is_named(wrong: dict[str, object]) -> None:
         load_settings(**wrong)
 
 
+AWS_NAMES = dict.fromkeys(("jobs_table", "preview_cache_table", "blueprints_bucket", "cache_bucket", "queue_url"), "x")
+
+
+def test_the_aws_world_has_all_its_names() -> None:
+    assert load_settings(world="aws", **AWS_NAMES).queue_url == "x"
+    for name in AWS_NAMES:
+        with pytest.raises(ValueError, match=rf"needs {name}\b"):
+            load_settings(world="aws", **{**AWS_NAMES, name: ""})
+    with pytest.raises(ValueError, match=r"needs jobs_table, preview_cache_table, .*, queue_url"):
+        load_settings(world="aws")
+
+
+def test_the_aws_world_comes_from_a_functions_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCATION_DETECTION_WORLD", "aws")
+    for name in AWS_NAMES:
+        monkeypatch.setenv(f"LOCATION_DETECTION_{name.upper()}", name)
+    settings = load_settings()
+    assert {name: getattr(settings, name) for name in AWS_NAMES} == {name: name for name in AWS_NAMES}
+
+
 @pytest.mark.parametrize("exempt", ["127.0.0.1:8765", "localhost:1", "[::1]:80"])
 def test_a_loopback_address_may_be_exempt(exempt: str) -> None:
     assert load_settings(url_test_exempt=exempt).url_test_exempt == exempt
