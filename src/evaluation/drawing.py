@@ -20,6 +20,7 @@ _QUALITY: Final = 60
 _FILL_SHARE: Final = 0.38
 _PALE_SHARE: Final = 0.45
 _SUBPIXEL_BITS: Final = 4
+_ASIDE_PX: Final = 8  # a room that is merged and one that is split may have their middles in one place
 
 # Blue, green, red. Told apart by colour-blind eyes too, and split and merged rooms have letters besides.
 FOUND_RIGHT: Final = (120, 170, 40)
@@ -65,9 +66,9 @@ def draw_rooms(picture: ByteImage, compared: Compared, scale: NDArray[np.float64
         outline = TRUE_SPLIT if place in split else TRUE_FOUND if place in known else TRUE_MISSED
         cv2.polylines(canvas, _rings(room.shape, scale), True, outline, 2, cv2.LINE_AA, _SUBPIXEL_BITS)
     for place in sorted(merged):
-        _letter(canvas, "M", compared.found_shapes[place], scale, FOUND_MERGED)
+        _letter(canvas, "M", compared.found_shapes[place], scale, FOUND_MERGED, -_ASIDE_PX)
     for place in sorted(split):
-        _letter(canvas, "S", compared.true[place].shape, scale, TRUE_SPLIT)
+        _letter(canvas, "S", compared.true[place].shape, scale, TRUE_SPLIT, _ASIDE_PX)
     return canvas
 
 
@@ -82,9 +83,11 @@ def _rings(shape: Shape, scale: NDArray[np.float64]) -> list[NDArray[np.int32]]:
     ]
 
 
-def _letter(canvas: ByteImage, letter: str, shape: Shape, scale: NDArray[np.float64], colour: Colour) -> None:
+def _letter(
+    canvas: ByteImage, letter: str, shape: Shape, scale: NDArray[np.float64], colour: Colour, aside_px: float
+) -> None:
     point = shape.representative_point()
     (width, height), _ = cv2.getTextSize(letter, cv2.FONT_HERSHEY_SIMPLEX, 0.6, 2)
-    at = round(point.x * scale[0] - width / 2), round(point.y * scale[1] + height / 2)
+    at = round(point.x * scale[0] - width / 2 + aside_px), round(point.y * scale[1] + height / 2)
     for shade, thickness in (((255, 255, 255), 5), (colour, 2)):
         cv2.putText(canvas, letter, at, cv2.FONT_HERSHEY_SIMPLEX, 0.6, shade, thickness, cv2.LINE_AA)
