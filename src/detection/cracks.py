@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.regions import FloatArray
+from detection.rings import following
 
 
 class Cracks:
@@ -16,7 +17,7 @@ class Cracks:
     def __init__(self, ring: FloatArray) -> None:
         self.ring = ring
         self.count = len(ring)
-        step = np.roll(ring, -1, axis=0) - ring
+        step = following(ring) - ring
         middle = ring + step / 2
         length = np.abs(step).sum(axis=1)
         x, y = middle[:, 0], middle[:, 1]

@@ -21,6 +21,7 @@ class _Family:
     """Faces of one direction: sorted offsets (n,), and each face's start and end along the direction (n, 2)."""
 
     angle_deg: float
+    along: FloatArray
     offsets: FloatArray
     spans: FloatArray
 
@@ -85,7 +86,7 @@ def _family(segments: FloatArray, angle_deg: float) -> _Family:
     spans = np.sort(np.column_stack([segments[:, :2] @ along, segments[:, 2:] @ along]), axis=1)
     offsets = middle @ normal
     order = np.argsort(offsets, kind="stable")
-    return _Family(angle_deg, offsets[order], spans[order])
+    return _Family(angle_deg, along, offsets[order], spans[order])
 
 
 def _frame(angle_deg: float) -> tuple[FloatArray, FloatArray]:
@@ -99,15 +100,16 @@ def _nearest(
     low, high = np.searchsorted(family.offsets, [offset - reach, offset + reach])
     if low == high:
         return None
-    along, _ = _frame(family.angle_deg)
-    first, last = sorted((float(start @ along), float(end @ along)))
-    spans = family.spans[low:high]
-    beside = np.clip(np.minimum(spans[:, 1], last) - np.maximum(spans[:, 0], first), 0.0, None)
-    offsets = family.offsets[low:high]
+    first, last = sorted((float(start @ family.along), float(end @ family.along)))
+    spans, offsets = family.spans[low:high], family.offsets[low:high]
+    beside = np.minimum(spans[:, 1], last) - np.maximum(spans[:, 0], first)
     wanted = _OVERLAP_SHARE * max(last - first, 1e-9)
     candidates = np.flatnonzero(beside > 0)
-    for place in candidates[np.argsort(np.abs(offsets[candidates] - offset), kind="stable")]:
+    offsets, beside = offsets[candidates], beside[candidates]
+    for place in np.argsort(np.abs(offsets - offset), kind="stable"):
         same = np.abs(offsets - offsets[place]) <= _SAME_LINE_PX
-        if beside[same].sum() >= wanted:
-            return sign * float(np.average(offsets[same], weights=beside[same]))
+        weight = beside[same]
+        total = float(weight.sum())
+        if total >= wanted:
+            return sign * float(offsets[same] @ weight) / total
     return None

@@ -13,7 +13,7 @@ from shapely.geometry.base import BaseGeometry
 
 from detection.faces import Faces, refined_axes
 from detection.regions import FloatArray, Region, Regions
-from detection.rings import label_boxes, pixel_rings, signed_area, simplified
+from detection.rings import following, label_boxes, pixel_rings, signed_area, simplified
 from detection.straight import Straightening, find_axes, straightened
 
 _DECIMALS: Final = 2
@@ -79,7 +79,7 @@ def ring_of(ring: LinearRing | FloatArray, *, clockwise: bool) -> list[tuple[flo
     The ring is not closed by repetition; vertices that rounding makes equal appear once.
     """
     points = np.round(shapely.get_coordinates(ring) if isinstance(ring, BaseGeometry) else ring, _DECIMALS) + 0.0
-    points = points[np.any(points != np.roll(points, -1, axis=0), axis=1)]
+    points = points[np.any(points != following(points), axis=1)]
     if (signed_area(points) > 0) != clockwise:
         points = points[::-1]
     start = min(range(len(points)), key=lambda k: (round(points[k].sum(), 3), points[k][1], points[k][0]))

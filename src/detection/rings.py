@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from detection.regions import FloatArray, LabelImage
+
+_Any = TypeVar("_Any", bound=np.generic)
 
 
 def label_boxes(labels: LabelImage) -> dict[int, tuple[int, int, int, int]]:
@@ -74,10 +77,15 @@ def _cycles(column_mate: list[int]) -> Iterator[list[int]]:
         yield ring
 
 
+def following(values: NDArray[_Any]) -> NDArray[_Any]:
+    """For each value of a ring the next one: np.roll by -1, several times faster on short arrays."""
+    return np.concatenate([values[1:], values[:1]])
+
+
 def signed_area(ring: FloatArray) -> float:
     """The enclosed area; positive where the ring runs clockwise on screen (y down)."""
     x, y = ring[:, 0], ring[:, 1]
-    return float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2
+    return float(np.dot(x, following(y)) - np.dot(y, following(x))) / 2
 
 
 def simplified(ring: FloatArray, tolerance: float) -> NDArray[np.int64]:

@@ -19,6 +19,14 @@ def rank_in_run(flags: NDArray[np.bool_]) -> NDArray[np.int64]:
     return rank
 
 
+def members(first: NDArray[np.int64], last: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """For ranges first..last (exclusive) the number of the range and the place of every member, range by range."""
+    count = np.maximum(last - first, 0)
+    owner = np.repeat(np.arange(len(count)), count)
+    place: NDArray[np.int64] = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count) + first[owner]
+    return owner, place
+
+
 def flatten_beziers(xy: NDArray[np.float64], ends: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """The pieces (k, 4) of the Béziers that end at the points `ends`, and each piece's end point."""
     if not len(ends):

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from detection.cracks import Cracks
 from detection.faces import Faces
 from detection.regions import FloatArray
-from detection.rings import simplified
+from detection.rings import following, simplified
 
 _FINE_PX: Final = 1.0  # what the pixel grid itself may blur
 _AXIS_SHARE: Final = 0.06  # of all outline length, for a direction to be one of the plan's own
@@ -79,7 +79,7 @@ def find_axes(rings: list[FloatArray]) -> tuple[float, ...]:
     sides = []
     for ring in rings:
         corners = simplified(ring, 2 * _FINE_PX)
-        sides.append(Cracks(ring).directions(corners, np.roll(corners, -1)))
+        sides.append(Cracks(ring).directions(corners, following(corners)))
     if not sides:
         return ()
     length, angle = np.hstack(sides)
@@ -112,12 +112,12 @@ def straightened(ring: FloatArray, how: Straightening) -> FloatArray | None:
     turns = _turns(ring[fine])
     bent = _in_bends(ring[fine], turns)
     if bent.any():
-        coarse = np.unique(np.concatenate([coarse, fine[bent], np.roll(fine, -1)[bent]]))
+        coarse = np.unique(np.concatenate([coarse, fine[bent], following(fine)[bent]]))
     bends = set(fine[bent].tolist())
     cracks = Cracks(ring)
     sides: list[_Side] = []
     ends = _turns(ring[coarse])
-    around = zip(coarse.tolist(), np.roll(coarse, -1).tolist(), ends, np.roll(ends, -1), strict=True)
+    around = zip(coarse.tolist(), following(coarse).tolist(), ends, following(ends), strict=True)
     for first, last, before, after in around:
         if first in bends:
             sides.append(_curve_side(ring, first, last))
@@ -139,7 +139,7 @@ def straightened(ring: FloatArray, how: Straightening) -> FloatArray | None:
 
 def _turns(corners: FloatArray) -> FloatArray:
     """The turn in degrees at each corner, in -180..180."""
-    step = np.roll(corners, -1, axis=0) - corners
+    step = following(corners) - corners
     heading = np.degrees(np.arctan2(step[:, 1], step[:, 0]))
     turns: FloatArray = (heading - np.roll(heading, 1) + 180) % 360 - 180
     return turns
@@ -149,7 +149,7 @@ def _in_bends(corners: FloatArray, turn: FloatArray) -> NDArray[np.bool_]:
     """The sides, by their first corner, that belong to a run of small turns to one hand."""
     count = len(corners)
     low, high = _CURVE_TURN_DEG
-    step = np.roll(corners, -1, axis=0) - corners
+    step = following(corners) - corners
     length = np.hypot(step[:, 0], step[:, 1])
     pair = np.sort(np.column_stack([length, np.roll(length, 1)]), axis=1)
     bends = (np.abs(turn) >= low) & (np.abs(turn) <= high) & (pair[:, 0] > _CURVE_EVENNESS * pair[:, 1])

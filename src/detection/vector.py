@@ -13,7 +13,8 @@ from detection.morphology import Mask, components
 from detection.pdf import Paths, Word
 from detection.regions import Closure, Debug, FloatArray, Region, Regions
 from detection.settings import Settings
-from detection.vector_openings import Opening, OpeningSearch, door_openings, facing
+from detection.vector_canvas import Canvas
+from detection.vector_openings import GAP, JOINT, KINDS, Openings, OpeningSearch, door_openings, facing, once
 from detection.vector_rooms import Areas, find_areas, judged, named_by, room_words, wide_enough
 from detection.vector_split import Dividers, divided, lesser_lines, rays
 from detection.vector_strokes import Strokes, read_strokes
@@ -49,8 +50,8 @@ class _Closed:
     """The walls with their openings shut: uint8 (h, w), the openings that were, and the gaps that were not."""
 
     mask: Mask
-    shut: list[Opening]
-    gaps: list[Opening]
+    shut: Openings
+    gaps: Openings
 
 
 def find_regions(page: DrawnPage, settings: Settings, debug: Debug | None = None) -> Regions | None:
@@ -74,7 +75,10 @@ def find_regions(page: DrawnPage, settings: Settings, debug: Debug | None = None
     if debug is not None:
         debug("walls", walls.mask * np.uint8(255))
         debug("closed", closed.mask * np.uint8(255))
-    return _regions(areas, kept, named, walls, closed) if kept.any() else None
+    if not kept.any():
+        return None
+    whole = Canvas.of(page.width, page.height, walls.canvas.scale)
+    return _regions(areas, kept, named, walls, closed, whole)
 
 
 def _close(walls: Walls, strokes: Strokes) -> _Closed:
@@ -83,19 +87,20 @@ def _close(walls: Walls, strokes: Strokes) -> _Closed:
     pieces, stats = components(walls.mask)
     sure = _longer_side(stats) >= _SURE_PIECE * door * canvas.scale
     sure[0] = False
-    openings = []
+    found = []
     for bands in walls.bands:
         on_wall = sure[canvas.at(pieces, bands.middle)] | (canvas.at(walls.solid, bands.middle) > 0)
-        openings += search.run(bands, on_wall)
-    openings += door_openings(strokes.doors, canvas, walls.mask, min(0.5 * walls.depth, 0.12 * door))
+        found.append(search.run(bands, on_wall))
+    found.append(door_openings(strokes.doors, canvas, walls.mask, min(0.5 * walls.depth, 0.12 * door)))
+    openings = Openings.of(found)
     mask = walls.mask.copy()
-    wide = [o.kind == "gap" and o.length > _PLAIN_GAP * door for o in openings]
-    shut = [o for o, is_wide in zip(openings, wide, strict=True) if not is_wide]
-    canvas.fill(mask, np.array([o.shape for o in shut]).reshape(-1, 4, 2))
+    wide = (openings.kind == GAP) & (openings.length > _PLAIN_GAP * door)
+    shut = openings.only(~wide)
+    canvas.fill(mask, shut.shape)
     return _Closed(
         _without_specks(mask, max(6 * walls.depth, 1.2 * door) * canvas.scale),
-        [o for o in shut if o.kind != "joint"],
-        [o for o, is_wide in zip(openings, wide, strict=True) if is_wide],
+        once(shut.only(shut.kind != JOINT)),
+        openings.only(wide),
     )
 
 
@@ -121,8 +126,8 @@ def _divide(areas: Areas, walls: Walls, strokes: Strokes, closed: _Closed, names
     if not several.any():
         return areas
     door = walls.door
-    power = np.where(facing(closed.gaps), 0.55, 0.32) - 0.02 * np.array([o.length / door for o in closed.gaps])
-    dividers = Dividers(np.array([o.line.ravel() for o in closed.gaps]).reshape(-1, 4), power)
+    power = np.where(facing(closed.gaps), 0.55, 0.32) - 0.02 * closed.gaps.length / door
+    dividers = Dividers(closed.gaps.line.reshape(-1, 4), power)
     lesser = lesser_lines(strokes.families, walls.bands, walls.styles, 0.5 * door)
     stops = closed.mask.copy()
     walls.canvas.draw_lines(stops, lesser.like_walls)
@@ -133,21 +138,29 @@ def _divide(areas: Areas, walls: Walls, strokes: Strokes, closed: _Closed, names
     return areas.replaced(divided(walls.canvas, areas.labels, several, dividers, names), several)
 
 
-def _regions(areas: Areas, kept: NDArray[np.bool_], named: NDArray[np.int64], walls: Walls, closed: _Closed) -> Regions:
-    number = np.cumsum(kept) * kept
+def _regions(
+    areas: Areas, kept: NDArray[np.bool_], named: NDArray[np.int64], walls: Walls, closed: _Closed, page: Canvas
+) -> Regions:
+    number = (np.cumsum(kept) * kept).astype(np.int32)
+    labels = np.zeros((page.height_px, page.width_px), np.int32)
+    left, top = walls.canvas.left_px, walls.canvas.top_px
+    labels[top : top + walls.canvas.height_px, left : left + walls.canvas.width_px] = number[areas.labels]
     verdicts = judged(areas, kept, named, closed.mask)
     scale = walls.canvas.scale
     return Regions(
-        labels=number[areas.labels].astype(np.int32),
+        labels=labels,
         units_per_px=1 / scale,
         regions=[Region(int(number[k]), *verdicts[k]) for k in np.flatnonzero(kept).tolist()],
-        closures=[_closure(o, scale) for o in closed.shut],
+        closures=_closures(closed.shut, scale),
         wall_px=walls.depth * scale,
         faces=walls.faces,
     )
 
 
-def _closure(opening: Opening, scale: float) -> Closure:
-    (x0, y0), (x1, y1) = (opening.line * scale).tolist()
-    kind = "gap" if opening.kind == "joint" else opening.kind
-    return Closure(kind, ((x0, y0), (x1, y1)), opening.confidence)
+def _closures(shut: Openings, scale: float) -> list[Closure]:
+    return [
+        Closure(KINDS[kind], ((a[0], a[1]), (b[0], b[1])), confidence)
+        for kind, (a, b), confidence in zip(
+            shut.kind.tolist(), (shut.line * scale).tolist(), shut.confidence.tolist(), strict=True
+        )
+    ]

@@ -12,10 +12,13 @@ from typing import Final
 import numpy as np
 
 from detection.regions import FloatArray
+from detection.segments import members
 from detection.vector_lines import Family, Flags, Indices, axes_of
 
 _LEAST_LINES_IN_STACK: Final = 4
 _MAX_SEEN: Final = 60
+_MAX_NEAR: Final = 4000
+_MOST_PAIRS: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,32 +85,30 @@ class Bands:
 
 def find_bands(family: Family, least: float, most: float, same_line: float) -> Bands:
     """The strips between lines that see each other, `least` to `most` apart, as long as they are thick times 0.6."""
-    offset, start, end = family.offset, family.start, family.end
     rows: list[tuple[int, int, float, float]] = []
-    last = np.searchsorted(offset, offset + most, side="right")
-    first = np.searchsorted(offset, offset + same_line, side="right")
-    for i in range(len(offset)):
-        near = np.arange(first[i], min(last[i], first[i] + 4000))
-        if not len(near):
+    one, other = _facing(family, same_line, most)
+    start, end = family.start.tolist(), family.end.tolist()
+    line, seen = -1, 0
+    open_parts: list[tuple[float, float]] = []
+    for i, j in zip(one.tolist(), other.tolist(), strict=True):
+        if i != line:
+            line, seen, open_parts = i, 0, [(start[i], end[i])]
+        seen += 1
+        if not open_parts or seen > _MAX_SEEN:
             continue
-        near = near[(end[near] > start[i]) & (start[near] < end[i])]
-        open_parts = [(float(start[i]), float(end[i]))]
-        for j in near[:_MAX_SEEN].tolist():
-            a, b = start[j], end[j]
-            left: list[tuple[float, float]] = []
-            for p, q in open_parts:
-                s, t = max(p, a), min(q, b)
-                if t <= s:
-                    left.append((p, q))
-                    continue
-                rows.append((i, j, s, t))
-                if s - p > same_line:
-                    left.append((p, s))
-                if q - t > same_line:
-                    left.append((t, q))
-            open_parts = left
-            if not open_parts:
-                break
+        a, b = start[j], end[j]
+        left: list[tuple[float, float]] = []
+        for p, q in open_parts:
+            s, t = max(p, a), min(q, b)
+            if t <= s:
+                left.append((p, q))
+                continue
+            rows.append((i, j, s, t))
+            if s - p > same_line:
+                left.append((p, s))
+            if q - t > same_line:
+                left.append((t, q))
+        open_parts = left
     table = np.array(rows).reshape(-1, 4)
     pair = table[:, :2].astype(np.int64)
     a, b = table[:, 2], table[:, 3]
@@ -117,6 +118,20 @@ def find_bands(family: Family, least: float, most: float, same_line: float) -> B
     bands = Bands(family.angle_deg, middle[:, 0], middle[:, 1], a, b, edges, pair, family.style[pair])
     keep = (bands.depth >= least) & (bands.length >= 0.6 * bands.depth)
     return bands.only(keep)
+
+
+def _facing(family: Family, least: float, most: float) -> tuple[Indices, Indices]:
+    """Pairs of lines, more than `least` and at most `most` apart, that overlap; by the first, then across."""
+    offset, start, end = family.offset, family.start, family.end
+    first = np.searchsorted(offset, offset + least, side="right")
+    last = np.minimum(np.searchsorted(offset, offset + most, side="right"), first + _MAX_NEAR)
+    pairs = [(np.zeros(0, np.int64), np.zeros(0, np.int64))]
+    for lines in np.array_split(np.arange(len(offset)), 1 + int((last - first).clip(0).sum()) // _MOST_PAIRS):
+        owner, other = members(first[lines], last[lines])
+        one = lines[owner]
+        overlap = (end[other] > start[one]) & (start[other] < end[one])
+        pairs.append((one[overlap], other[overlap]))
+    return np.concatenate([p[0] for p in pairs]), np.concatenate([p[1] for p in pairs])
 
 
 def stack_depths(bands: Bands) -> FloatArray:

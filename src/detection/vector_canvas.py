@@ -20,16 +20,52 @@ _MAX_FILLS: Final = 120_000
 
 @dataclass(frozen=True, slots=True)
 class Canvas:
-    """A picture of `height_px` by `width_px` at `scale` pixels a page unit."""
+    """A picture of `height_px` by `width_px` at `scale` pixels a page unit, of the page or a part of it.
+
+    Attributes:
+        width_px: how wide it is.
+        height_px: how high it is.
+        scale: pixels a page unit.
+        left_px: how far its left edge is from the page's.
+        top_px: how far its top edge is from the page's.
+    """
 
     width_px: int
     height_px: int
     scale: float
+    left_px: int = 0
+    top_px: int = 0
 
     @classmethod
     def of(cls, width: float, height: float, scale: float) -> Canvas:
         """The canvas for a page of that size in page units."""
         return cls(max(1, round(width * scale)), max(1, round(height * scale)), scale)
+
+    def around(self, points: FloatArray, mask: Mask, margin_px: int) -> Canvas:
+        """The part of this canvas that holds the points (n, 2) in page units and all that is set in its mask."""
+        x, y, width, height = cv2.boundingRect(mask)
+        low, high = np.array([x, y]), np.array([x + width, y + height])
+        if len(points):
+            at = points * self.scale - (self.left_px, self.top_px)
+            ends = np.floor(at.min(axis=0)).astype(int), np.ceil(at.max(axis=0)).astype(int)
+            low, high = (np.minimum(low, ends[0]), np.maximum(high, ends[1])) if width else ends
+        left, top = np.maximum(low - margin_px, 0).tolist()
+        right, bottom = np.minimum(high + margin_px, (self.width_px, self.height_px)).tolist()
+        if right <= left or bottom <= top:
+            return self
+        return Canvas(right - left, bottom - top, self.scale, self.left_px + left, self.top_px + top)
+
+    def window(self, low_px: NDArray[np.int64], high_px: NDArray[np.int64]) -> tuple[slice, slice]:
+        """The rows and columns of this canvas from pixel `low_px` to before `high_px`, x and y counted on the page."""
+        (left, top), (right, bottom) = (
+            np.maximum(at - (self.left_px, self.top_px), 0).tolist() for at in (low_px, high_px)
+        )
+        return slice(top, bottom), slice(left, right)
+
+    def cut(self, mask: Mask, part: Canvas) -> Mask:
+        """What of this canvas' mask lies in a part of it."""
+        left, top = part.left_px - self.left_px, part.top_px - self.top_px
+        return mask[top : top + part.height_px, left : left + part.width_px].copy()
 
     def blank(self) -> Mask:
         """A mask of zeros."""
@@ -39,7 +75,12 @@ class Canvas:
         """Points in page units as OpenCV's fixed-point pixels, kept near the picture."""
         limit = 4.0 * max(self.width_px, self.height_px)
         # A pixel's centre is at whole numbers for OpenCV, half a pixel from its corner.
-        return np.rint((np.clip(xy * self.scale, -limit, limit) - 0.5) * (1 << _SHIFT)).astype(np.int32)
+        at = np.clip(xy * self.scale - self._origin, -limit, limit)
+        return np.rint((at - 0.5) * (1 << _SHIFT)).astype(np.int32)
+
+    @property
+    def _origin(self) -> FloatArray:
+        return np.array([self.left_px, self.top_px], np.float64)
 
     def draw_lines(
         self, target: Mask | NDArray[np.uint16], segments: FloatArray, width_px: int = 1, value: int = 1
@@ -49,6 +90,11 @@ class Canvas:
             lines = list(self.points(segments.reshape(-1, 2, 2)))
             cv2.polylines(target, lines, False, (value,), max(1, width_px), cv2.LINE_8, _SHIFT)
 
+    def draw_numbered(self, target: NDArray[np.uint16], segments: FloatArray) -> None:
+        """Draws each segment (n, 4) in page units with its number from 1 on, the later ones on top."""
+        for number, line in enumerate(self.points(segments.reshape(-1, 2, 2)), start=1):
+            cv2.polylines(target, [line], False, (number,), 1, cv2.LINE_8, _SHIFT)
+
     def fill(self, target: Mask, shapes: FloatArray, value: int = 1) -> None:
         """Fills quadrilaterals (n, 4, 2) in page units."""
         for shape in self.points(shapes):
@@ -56,8 +102,8 @@ class Canvas:
 
     def at(self, mask: Mask | LabelImage, xy: FloatArray) -> NDArray[np.int64]:
         """The mask's values (n,) at points (n, 2) in page units; 0 outside."""
-        column = np.floor(xy[:, 0] * self.scale).astype(np.int64)
-        row = np.floor(xy[:, 1] * self.scale).astype(np.int64)
+        column = np.floor(xy[:, 0] * self.scale).astype(np.int64) - self.left_px
+        row = np.floor(xy[:, 1] * self.scale).astype(np.int64) - self.top_px
         inside = (column >= 0) & (row >= 0) & (column < self.width_px) & (row < self.height_px)
         out = np.zeros(len(xy), np.int64)
         out[inside] = mask[row[inside], column[inside]]
@@ -118,7 +164,9 @@ def solid_walls(fills: Fills, least_px: float, most_px: float) -> tuple[Mask, fl
     mask = np.zeros_like(fills.paint)
     depths: list[tuple[float, float]] = []
     for number in np.flatnonzero(np.bincount(fills.paint.ravel(), minlength=256)[1:256]) + 1:
-        one = (fills.paint == number).astype(np.uint8)
+        everywhere = (fills.paint == number).astype(np.uint8)
+        window = _box_of(everywhere, least_px)
+        one = everywhere[window]
         if eroded(one, box(2 * most_px, 2 * most_px)).sum() > 0.25 * one.sum():
             continue  # broad areas: floors, not walls
         labels, stats = components(one)
@@ -137,13 +185,19 @@ def solid_walls(fills: Fills, least_px: float, most_px: float) -> tuple[Mask, fl
         if not _branches(labels, stats, long & thin, area):
             continue
         keep = np.concatenate([[False], depth >= 0.5 * least_px])
-        mask |= keep[labels].astype(np.uint8)
+        mask[window] |= keep[labels].astype(np.uint8)
         depths += list(zip(depth[long & thin].tolist(), side[long & thin].tolist(), strict=True))
     if not depths:
         return mask, 0.0
     table = np.array(sorted(depths))
     middle = np.searchsorted(np.cumsum(table[:, 1]), table[:, 1].sum() / 2)
     return mask, float(table[min(middle, len(table) - 1), 0])
+
+
+def _box_of(mask: Mask, margin_px: float) -> tuple[slice, slice]:
+    x, y, width, height = cv2.boundingRect(mask)
+    margin = int(margin_px) + 1
+    return slice(max(0, y - margin), y + height + margin), slice(max(0, x - margin), x + width + margin)
 
 
 def _branches(labels: NDArray[np.int32], stats: Stats, walls: NDArray[np.bool_], area: FloatArray) -> bool:

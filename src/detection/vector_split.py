@@ -12,13 +12,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.morphology import Mask, box, components, dilated
+from detection.morphology import Mask, components
 from detection.regions import FloatArray, LabelImage
 from detection.vector_bands import Bands
 from detection.vector_canvas import Canvas
 from detection.vector_lines import Family
 
 _RAY_DOORS: Final = 9.0
+_GROWN_PX: Final = 4  # into a line's own pixels: lines are thin, and where they cross three wide
 _MOST_DIVIDERS: Final = 65_000  # their numbers are drawn as 16 bits
 
 
@@ -105,50 +106,71 @@ def divided(
     where = chosen[labels]
     order = np.argsort(dividers.strength, kind="stable")[-_MOST_DIVIDERS:]
     drawn = np.zeros(labels.shape, np.uint16)
-    for rank, k in enumerate(order.tolist()):
-        canvas.draw_lines(drawn, dividers.segments[k : k + 1], value=rank + 1)
-    lines = drawn.astype(np.int32) * where
-    mask = (where & (lines == 0)).astype(np.uint8)
-    parts, stats = components(mask, connectivity=4)
-    whole = parts
-    for _ in range(4):
-        whole = _grown(whole, where)
-    edges, weight = _borders(whole, lines, np.append(dividers.strength[order], 1.0))
-    named = np.zeros(len(stats), np.int64)
-    np.add.at(named, canvas.at(whole, names), 1)
-    named[0] = 0
+    canvas.draw_numbered(drawn, dividers.segments[order])
+    drawn *= where
+    parts, stats = components((where & (drawn == 0)).astype(np.uint8), connectivity=4)
+    line = np.flatnonzero(drawn)
     outside = np.zeros(len(stats), bool)
     outside[np.unique(np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]]))] = True
-    group = _merged(edges, weight, named > 0, outside)
-    out = labels.copy()
-    first = int(labels.max()) + 1
-    merged = np.where(whole > 0, group[whole] + first, 0).astype(np.int32)
-    out[where] = merged[where]
+    _grow(parts, line)
+    edges, weight = _borders(parts, line, np.append(0.0, dividers.strength[order])[drawn.ravel()[line]])
+    named = np.zeros(len(stats), np.int64)
+    np.add.at(named, canvas.at(parts, names), 1)
+    named[0] = 0
+    group = _merged(edges, weight, named > 0, outside) + int(labels.max()) + 1
+    group[0] = 0
+    out: LabelImage = np.where(where, group.astype(np.int32)[parts], labels)
     return out
 
 
-def _grown(parts: LabelImage, where: NDArray[np.bool_]) -> LabelImage:
-    """The parts grown by a pixel into what of `where` is in none."""
-    wide = dilated(parts.astype(np.float32), box(3, 3)).astype(np.int32)
-    grown: LabelImage = np.where((parts == 0) & where, wide, parts)
-    return grown
+def _grow(parts: LabelImage, line: NDArray[np.int64]) -> None:
+    """Grows the parts, in place, by up to four pixels into the pixels `line` (flat places) that are in none."""
+    width = parts.shape[1] + 2
+    padded = np.pad(parts, 1)
+    flat = padded.ravel()
+    at = line + line // parts.shape[1] * 2 + width + 1
+    around = [row * width + column for row in (-1, 0, 1) for column in (-1, 0, 1)]
+    rest = at
+    for _ in range(_GROWN_PX):
+        found = np.max([flat[rest + step] for step in around], axis=0)
+        flat[rest] = found
+        rest = rest[found == 0]
+    parts.ravel()[line] = flat[at]
 
 
-def _borders(parts: LabelImage, lines: LabelImage, strength: FloatArray) -> tuple[NDArray[np.int64], FloatArray]:
-    """Pairs of parts (e, 2) with a line between them, and the mean strength (e,) of the line there."""
+def _borders(parts: LabelImage, line: NDArray[np.int64], strength: FloatArray) -> tuple[NDArray[np.int64], FloatArray]:
+    """Pairs of parts (e, 2) that meet, and the mean strength (e,) of the line between them.
+
+    Args:
+        parts: int32 (h, w), the grown parts.
+        line: the flat places of the pixels that lines were drawn on: no two parts meet elsewhere.
+        strength: float64, the lines' strength there.
+    """
+    height, width = parts.shape
+    flat, power, drawn = parts.ravel(), np.zeros(parts.size), np.zeros(parts.size, bool)
+    power[line], drawn[line] = strength, True
     pairs = []
-    power = np.where(lines > 0, strength[lines - 1], 0.0)
-    for one, other in ((np.s_[1:, :], np.s_[:-1, :]), (np.s_[:, 1:], np.s_[:, :-1])):
-        a, b = parts[one], parts[other]
-        apart = (a != b) & (a > 0) & (b > 0)
-        a, b = a[apart], b[apart]
-        between = np.maximum(power[one][apart], power[other][apart])
-        pairs.append(np.column_stack([np.minimum(a, b), np.maximum(a, b), between]))
-    table = np.vstack(pairs)
-    edges, which = np.unique(table[:, :2].astype(np.int64), axis=0, return_inverse=True)
-    which = which.ravel()
-    count = np.bincount(which, minlength=len(edges))
-    return edges, np.bincount(which, table[:, 2], minlength=len(edges)) / np.maximum(count, 1)
+    for step, fits in (
+        (1, line % width < width - 1),
+        (width, line < (height - 1) * width),
+        (-1, line % width > 0),
+        (-width, line >= width),
+    ):
+        one = line[fits]
+        other = one + step
+        apart = (flat[one] != flat[other]) & (flat[one] > 0) & (flat[other] > 0)
+        if step < 0:
+            apart &= ~drawn[other]  # seen from there already
+        one, other = one[apart], other[apart]
+        a, b = flat[one].astype(np.int64), flat[other].astype(np.int64)
+        between = np.maximum(power[one], power[other])
+        pairs.append((np.minimum(a, b), np.maximum(a, b), between))
+    low, high, between = (np.concatenate(column) for column in zip(*pairs, strict=True))
+    base = int(flat.max(initial=0)) + 1
+    key, which = np.unique(low * base + high, return_inverse=True)
+    count = np.bincount(which, minlength=len(key))
+    edges = np.column_stack([key // base, key % base])
+    return edges, np.bincount(which, between, minlength=len(key)) / np.maximum(count, 1)
 
 
 def _merged(

@@ -13,6 +13,7 @@ import numpy as np
 from detection.morphology import Mask
 from detection.pdf import Paths
 from detection.regions import FloatArray
+from detection.segments import members
 from detection.vector_bands import Bands, usual_depth
 from detection.vector_canvas import Canvas, paint_fills, solid_walls
 from detection.vector_lines import Flags, axes_of
@@ -20,6 +21,7 @@ from detection.vector_strokes import Strokes
 
 _WALL_PX: Final = 7.0
 _LEAST_SIDE_PX: Final = 1000
+_MARGIN_PX: Final = 4  # of paper around the walls
 _DOOR_WALLS: Final = 6.0  # a door's width in walls, where no arc tells it
 _ONLY_SOLID: Final = 2.5  # a plan with this many times more solid than hollow walls has no hollow ones in other pens
 
@@ -29,7 +31,7 @@ class Walls:
     """The walls of a page.
 
     Attributes:
-        canvas: the working picture.
+        canvas: the working picture, of the part of the page that has walls.
         bands: the strips that are walls, one entry a family of lines.
         solid: uint8 (h, w), 1 on filled walls.
         mask: uint8 (h, w), 1 on all walls and their faces.
@@ -155,22 +157,25 @@ def _with_words(bands: Bands, words: FloatArray) -> Flags:
     if not len(words) or not len(out):
         return out
     along, across = axes_of(bands.angle_deg)
-    t, o = words @ along, words @ across
-    for k in range(len(out)):
-        inside = (o > bands.low[k]) & (o < bands.high[k]) & (t > bands.start[k]) & (t < bands.end[k])
-        out[k] = bool(inside.any())
+    order = np.argsort(words @ across, kind="stable")
+    t, o = (words @ along)[order], (words @ across)[order]
+    one, word = members(np.searchsorted(o, bands.low, side="right"), np.searchsorted(o, bands.high))
+    inside = (t[word] > bands.start[one]) & (t[word] < bands.end[one])
+    out[one[inside]] = True
     return out
 
 
-def _drawn(strokes: Strokes, canvas: Canvas, bands: list[Bands], solid: Mask, depth: float, styles: Flags) -> Walls:
-    mask = solid.copy()
+def _drawn(strokes: Strokes, page: Canvas, bands: list[Bands], solid: Mask, depth: float, styles: Flags) -> Walls:
+    """The walls on the part of the page that has any: what lies around them is outside."""
     faces: list[FloatArray] = [np.zeros((0, 4))]
-    for family, some in zip(strokes.families, bands, strict=True):
-        canvas.fill(mask, some.corners())
-        faces.append(family.segments(np.unique(some.pair)))
-    curves = strokes.bends[styles[strokes.bend_style]]
+    faces += [family.segments(np.unique(some.pair)) for family, some in zip(strokes.families, bands, strict=True)]
+    faces += [strokes.bends[styles[strokes.bend_style]]]
     all_faces = np.vstack(faces)
+    strips = np.concatenate([np.zeros((0, 4, 2)), *(some.corners() for some in bands)])
+    canvas = page.around(np.vstack([all_faces.reshape(-1, 2), strips.reshape(-1, 2)]), solid, _MARGIN_PX)
+    solid = page.cut(solid, canvas)
+    mask = solid.copy()
+    canvas.fill(mask, strips)
     canvas.draw_lines(mask, all_faces)
-    canvas.draw_lines(mask, curves)
     door = strokes.doors.width or _DOOR_WALLS * depth
-    return Walls(canvas, bands, solid, mask, np.vstack([all_faces, curves]), depth, door, styles)
+    return Walls(canvas, bands, solid, mask, all_faces, depth, door, styles)
