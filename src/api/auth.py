@@ -7,6 +7,7 @@ import hmac
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Annotated, Final
 
 from fastapi import Depends, Request
@@ -79,6 +80,9 @@ def _parse_hashes(text: str) -> dict[str, str]:
     return tokens
 
 
+_parse_once = lru_cache(maxsize=4)(parse_tokens)  # the text is asked for at every request
+
+
 def load_tokens() -> dict[str, str] | None:
     """The configured tokens, hashed, or None where none are configured.
 
@@ -86,7 +90,7 @@ def load_tokens() -> dict[str, str] | None:
         ValueError: they are configured, but not well-formed.
     """
     text = get_secret(TOKENS_SECRET)
-    return parse_tokens(text) if text else None
+    return _parse_once(text) if text else None
 
 
 class Authenticator:

@@ -11,12 +11,9 @@ from typing import Any, BinaryIO, Final, TypeVar
 from anyio import to_thread
 
 from api.lanes import Lane
-from models.blueprint import MAX_FILE_BYTES
+from api.limits import ONE_MACHINE
 from utils.errors import FileTooLargeError, InvalidRequestError, ServiceUnavailableError
 
-# Four letters of base64 hold three bytes; some clients write "/" as "\/" or break lines, and the rest needs room.
-MAX_JSON_BYTES: Final = MAX_FILE_BYTES * 4 // 3 * 17 // 16 + 64 * 1024
-MAX_FORM_BYTES: Final = MAX_FILE_BYTES + 64 * 1024
 IN_MEMORY_BYTES: Final = 8 * 1024 * 1024
 MAX_DEPTH: Final = 32
 
@@ -71,7 +68,9 @@ class Spool:
             self._file.close()
 
 
-async def bounded(stream: AsyncIterator[bytes], max_bytes: int) -> AsyncIterator[bytes]:
+async def bounded(
+    stream: AsyncIterator[bytes], max_bytes: int, refusal: Callable[[], FileTooLargeError] = ONE_MACHINE.too_large
+) -> AsyncIterator[bytes]:
     """The stream's chunks.
 
     Raises:
@@ -81,15 +80,8 @@ async def bounded(stream: AsyncIterator[bytes], max_bytes: int) -> AsyncIterator
     async for chunk in stream:
         seen_bytes += len(chunk)
         if seen_bytes > max_bytes:
-            raise too_large()
+            raise refusal()
         yield chunk
-
-
-def too_large() -> FileTooLargeError:
-    """The error for a body that no file within the limit needs."""
-    return FileTooLargeError(
-        f"The file is larger than {MAX_FILE_BYTES // 1024**2} MB.", limit="max_file_bytes", value=MAX_FILE_BYTES
-    )
 
 
 def strict_json(data: bytes, field: str = "body") -> Any:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import Final
 
 from anyio import to_thread
 from fastapi import Request
 
-from api.bodies import MAX_FORM_BYTES, MAX_JSON_BYTES, Spool, bounded, too_large
+from api.bodies import Spool, bounded
 from api.envelope import json_bytes
+from api.limits import Limits
 from api.multipart import MAX_FIELD_BYTES, PartBegins, PartEnds, boundary_of, field_text, read_form
 from api.schemas import CreateJob, Options, parse_create_job, parse_options
 from models.blueprint import Blueprint, PageSelection, check_declared_format, check_file_size
 from models.job import Job
 from services.intake import is_url, read_inline
 from services.job_service import Idempotency, JobService
-from utils.errors import InvalidRequestError, UnsupportedMediaTypeError
+from utils.errors import FileTooLargeError, InvalidRequestError, UnsupportedMediaTypeError
 
 JSON_TYPE: Final = "application/json"
 FORM_TYPE: Final = "multipart/form-data"
@@ -24,7 +26,9 @@ _PAGES_FIELDS: Final = frozenset({"pages", "options.pages", "options[pages]"})
 _FIELDS: Final = frozenset({"file", "format", "options"}) | _PAGES_FIELDS
 
 
-async def create_job(request: Request, jobs: JobService, owner: str, idempotency_key: str | None) -> Job:
+async def create_job(
+    request: Request, jobs: JobService, owner: str, idempotency_key: str | None, limits: Limits
+) -> Job:
     """The job that the request's body asks for.
 
     Raises:
@@ -33,15 +37,15 @@ async def create_job(request: Request, jobs: JobService, owner: str, idempotency
     kind = media_type(request)
     with Spool() as spool:
         if kind == FORM_TYPE:
-            fields = await _read_form(request, spool)
+            fields = await _read_form(request, spool, limits)
             wanted = _Wanted(jobs, owner, idempotency_key, *fields)
             return await spool.with_bytes(wanted.from_bytes)
         if kind not in ("", JSON_TYPE):
             raise UnsupportedMediaTypeError(
                 f"A job is created from {JSON_TYPE} or {FORM_TYPE}.", allowed=[JSON_TYPE, FORM_TYPE]
             )
-        check_announced(request, MAX_JSON_BYTES)
-        async for chunk in bounded(request.stream(), MAX_JSON_BYTES):
+        check_announced(request, limits.json_bytes, limits.too_large)
+        async for chunk in bounded(request.stream(), limits.json_bytes, limits.too_large):
             await spool.write(chunk)
         return await spool.with_bytes(lambda body: _from_json(body, jobs, owner, idempotency_key))
 
@@ -61,7 +65,7 @@ def media_type(request: Request) -> str:
     return kind
 
 
-def check_announced(request: Request, max_bytes: int) -> None:
+def check_announced(request: Request, max_bytes: int, refusal: Callable[[], FileTooLargeError]) -> None:
     """Nothing, if the announced length may be read.
 
     Raises:
@@ -69,7 +73,7 @@ def check_announced(request: Request, max_bytes: int) -> None:
     """
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) > max_bytes:
-        raise too_large()
+        raise refusal()
 
 
 class _Wanted:
@@ -123,14 +127,14 @@ def _from_json(body: bytes, jobs: JobService, owner: str, key: str | None) -> Jo
     return wanted.from_blueprint(read_inline(text, source.format))
 
 
-async def _read_form(request: Request, spool: Spool) -> tuple[str | None, PageSelection]:
+async def _read_form(request: Request, spool: Spool, limits: Limits) -> tuple[str | None, PageSelection]:
     """The declared format and the pages of a form whose file is in the spool afterwards."""
     boundary = boundary_of(request.headers["content-type"])
-    check_announced(request, MAX_FORM_BYTES)
+    check_announced(request, limits.form_bytes, limits.too_large)
     texts: dict[str, bytearray] = {}
     problems: dict[str, str] = {}
     current, has_file = "", False
-    async for event in read_form(bounded(request.stream(), MAX_FORM_BYTES), boundary):
+    async for event in read_form(bounded(request.stream(), limits.form_bytes, limits.too_large), boundary):
         if isinstance(event, PartBegins):
             current = event.name
             if current not in _FIELDS:

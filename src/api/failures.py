@@ -37,7 +37,7 @@ def add_handlers(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     def on_http_error(request: Request, error: HTTPException) -> Response:
         allowed = _allowed_methods(app, request) if error.status_code == 405 else []
-        return failure(_from_http(error, request.url.path, allowed), _request_id(request))
+        return failure(_from_http(error, _path(request), allowed), _request_id(request))
 
 
 def only(*names: str) -> Any:
@@ -57,7 +57,12 @@ def _request_id(request: Request) -> str:
 
 
 def _is_create(request: Request) -> bool:
-    return request.method == "POST" and request.url.path == JOBS
+    return request.method == "POST" and _path(request) == JOBS
+
+
+def _path(request: Request) -> str:
+    """The request's path below where the service is mounted."""
+    return str(request.scope["path"]).removeprefix(request.scope.get("root_path", ""))
 
 
 def _allowed_methods(app: FastAPI, request: Request) -> list[str]:

@@ -1,4 +1,7 @@
-"""What every request passes, whatever its route: ids, CORS, security headers, draining, audit line, last net."""
+"""What every request passes, whatever its route: ids, CORS, security headers, draining, audit line, last net.
+
+A gateway in front of the service may leave its own id of the request in the scope's state, as `gateway_request_id`.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,18 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Final
 
 import anyio
+from anyio import to_thread
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.envelope import JSON, failure_body, failure_headers
+from models.job import is_job_id
+from utils import metrics
 from utils.errors import InternalError, ServiceError
 from utils.logging import bind_context, get_logger
 
@@ -22,7 +28,7 @@ DRAIN_BYTES: Final = 80 * 1024 * 1024
 DRAIN_S: Final = 10.0
 METHODS: Final = "GET, HEAD, POST, DELETE, OPTIONS"
 REQUEST_HEADERS: Final = "Authorization, Content-Type, Idempotency-Key, X-Correlation-Id"
-RESPONSE_HEADERS: Final = "X-Request-Id, Location, Retry-After, Allow, WWW-Authenticate"
+RESPONSE_HEADERS: Final = "X-Request-Id, X-Correlation-Id, Location, Retry-After, Allow, WWW-Authenticate"
 PREFLIGHT_S: Final = 86400
 # An answer of the API is data: no browser is to run or frame it. Pages bring a policy of their own.
 API_POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
@@ -40,21 +46,14 @@ class Answered:
     status: int
     owner: str | None
     duration_ms: float
+    job_id: str | None = None
+    gateway_request_id: str | None = None
 
 
 def log_answered(answered: Answered) -> None:
     """Write the audit line of a request."""
-    _log.info(
-        "A request was answered.",
-        extra={
-            "action": "request",
-            "method": answered.method,
-            "route": answered.route,
-            "status": answered.status,
-            "owner": answered.owner,
-            "duration_ms": answered.duration_ms,
-        },
-    )
+    told = {name: value for name, value in asdict(answered).items() if value is not None}
+    _log.info("A request was answered.", extra={"action": "request", **told})
 
 
 class Gateway:
@@ -65,13 +64,14 @@ class Gateway:
         app: ASGIApp,
         *,
         cors_origins: Sequence[str],
+        live_origins: Callable[[], Sequence[str]] | None = None,
         audit: Callable[[Answered], None] = log_answered,
         clock: Callable[[], float] = time.perf_counter,
         drain_bytes: int = DRAIN_BYTES,
         drain_s: float = DRAIN_S,
     ) -> None:
         self._app, self._audit, self._clock = app, audit, clock
-        self._cors_origins = frozenset(cors_origins)
+        self._cors_origins, self._live_origins = cors_origins, live_origins
         self._drain_bytes, self._drain_s = drain_bytes, drain_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,14 +82,14 @@ class Gateway:
         started = self._clock()
         headers = Headers(scope=scope)
         request_id = f"req_{secrets.token_hex(8)}"
-        correlation_id = headers.get("x-correlation-id", "")
-        if _CORRELATION_ID.fullmatch(correlation_id) is None:
-            correlation_id = request_id
-        method = scope["method"]
+        method, gateway_id = scope["method"], scope.get("state", {}).get("gateway_request_id")
+        asked_ids = (headers.get("x-correlation-id", ""), gateway_id or "", request_id)
+        correlation_id = next(text for text in asked_ids if _CORRELATION_ID.fullmatch(text))
         inner = dict(scope, method="GET" if method == "HEAD" else method)
         inner["state"] = {**scope.get("state", {}), "request_id": request_id}
         body = _Body(receive, headers)
-        answer = _Answer(self, send, headers, body, request_id, head=method == "HEAD")
+        ids = {"X-Request-Id": request_id, "X-Correlation-Id": correlation_id}
+        answer = _Answer(self, send, headers, body, ids, head=method == "HEAD")
         with bind_context(request_id=request_id, correlation_id=correlation_id):
             try:
                 if _is_preflight(method, headers):
@@ -104,13 +104,29 @@ class Gateway:
             finally:
                 route = getattr(inner.get("route"), "path", "(preflight)" if answer.is_preflight else "(none)")
                 duration_ms = round((self._clock() - started) * 1000, 1)
-                self._audit(Answered(method, route, answer.status, inner["state"].get("owner"), duration_ms))
+                owner, job_id = inner["state"].get("owner"), inner.get("path_params", {}).get("job_id", "")
+                self._audit(
+                    Answered(
+                        method,
+                        route,
+                        answer.status,
+                        owner,
+                        duration_ms,
+                        job_id if is_job_id(job_id) else None,
+                        gateway_id,
+                    )
+                )
+                metrics.count("Requests", route=route, status_class=f"{answer.status // 100}xx")
+                metrics.flush()
 
-    def cors_headers(self, origin: str | None) -> dict[str, str]:
+    async def cors_headers(self, origin: str | None) -> dict[str, str]:
         """The headers that let a page of the origin read the answer."""
-        if "*" in self._cors_origins:
+        origins = self._cors_origins
+        if origin is not None and self._live_origins is not None:  # without an origin nobody reads them
+            origins = await to_thread.run_sync(self._live_origins)
+        if "*" in origins:
             return {"Access-Control-Allow-Origin": "*"}
-        if origin is not None and origin in self._cors_origins:
+        if origin is not None and origin in origins:
             return {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
         return {"Vary": "Origin"}
 
@@ -146,13 +162,13 @@ class _Answer:
     """The response on its way out."""
 
     def __init__(
-        self, gateway: Gateway, send: Send, headers: Headers, body: _Body, request_id: str, *, head: bool
+        self, gateway: Gateway, send: Send, headers: Headers, body: _Body, ids: dict[str, str], *, head: bool
     ) -> None:
         self.status = 0
         self.is_preflight = False
         self._gateway, self._send, self._body = gateway, send, body
         self._origin = headers.get("origin")
-        self._request_id, self._head = request_id, head
+        self._ids, self._head = ids, head
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -182,7 +198,7 @@ class _Answer:
         await self._whole(
             error.http_status,
             {"Content-Type": JSON, **failure_headers(error)},
-            failure_body(error, self._request_id),
+            failure_body(error, self._ids["X-Request-Id"]),
         )
 
     async def _whole(self, status: int, headers: dict[str, str], body: bytes) -> None:
@@ -194,12 +210,12 @@ class _Answer:
 
     async def _start(self, message: Message) -> None:
         headers = MutableHeaders(scope=message)
-        headers["X-Request-Id"] = self._request_id
+        headers.update(self._ids)
         headers["X-Content-Type-Options"] = "nosniff"
         headers["Referrer-Policy"] = "no-referrer"
         headers.setdefault("Content-Security-Policy", API_POLICY)
         headers.setdefault("Cache-Control", "no-store")
-        for name, value in self._gateway.cors_headers(self._origin).items():
+        for name, value in (await self._gateway.cors_headers(self._origin)).items():
             headers[name] = value
         if "access-control-allow-origin" in headers:
             headers["Access-Control-Expose-Headers"] = RESPONSE_HEADERS

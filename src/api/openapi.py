@@ -36,6 +36,15 @@ _REQUEST_ID: Final = {
 }
 
 Responses = dict[int | str, dict[str, Any]]
+ELSEWHERE: Final[dict[int | str, dict[str, Any]]] = {
+    307: {
+        "description": "The store hands it out, for some minutes: it is too large for the service in this place",
+        "headers": {
+            **_REQUEST_ID,
+            "Location": {"schema": {"type": "string", "format": "uri"}, "required": True},
+        },
+    }
+}
 
 
 def errors(*statuses: int) -> Responses:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from fastapi import Response
 from fastapi.responses import FileResponse
 
+from storage.base import Storage
 from utils.errors import NotFoundError
 
 STATIC: Final = Path(__file__).parent / "static"
@@ -15,6 +18,7 @@ PAGE_POLICY: Final = (
     "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'"
 )
+_ANY_S: Final = 60
 # Written down, because what a system's own table says of these differs.
 _TYPES: Final = {
     ".css": "text/css; charset=utf-8",
@@ -30,7 +34,24 @@ _TYPES: Final = {
 }
 
 
-def static_file(name: str) -> Response:
+def page_policy(store_origins: Sequence[str] = ()) -> str:
+    """The policy of a page whose script also sends files to these origins and fetches files from them."""
+    connect = " ".join(("connect-src 'self'", *store_origins))
+    return f"{PAGE_POLICY}; {connect}" if store_origins else PAGE_POLICY
+
+
+def store_origins(storage: Storage) -> tuple[str, ...]:
+    """Where uploads go and large files come from, if not from the service itself: the origins of the store's URLs."""
+    if storage.uploads is not None:
+        return ()
+    urls = (
+        storage.blueprints.presign_upload("uploads/any/blueprint", 1, _ANY_S).url,
+        storage.cache.presign_download("cache/any/any", _ANY_S),
+    )
+    return tuple(dict.fromkeys("{0.scheme}://{0.netloc}".format(urlsplit(url)) for url in urls if url is not None))
+
+
+def static_file(name: str, policy: str = PAGE_POLICY) -> Response:
     """The file of `static/` with this name.
 
     Raises:
@@ -43,5 +64,5 @@ def static_file(name: str) -> Response:
     if not path.is_relative_to(STATIC.resolve()) or not path.is_file():
         raise NotFoundError
     # Asked for anew each time (with an ETag), so that a page and its script are never of two versions.
-    headers = {"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-cache"}
+    headers = {"Content-Security-Policy": policy, "Cache-Control": "no-cache"}
     return FileResponse(path, media_type=kind, headers=headers)

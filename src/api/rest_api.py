@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
+import os
 from collections.abc import Callable
-from typing import Annotated, Any, Final
+from functools import lru_cache, partial
+from typing import Annotated, Any
 
-import anyio
 from anyio import to_thread
 from fastapi import FastAPI, Header, Path, Query, Request, Response
 
@@ -16,9 +16,10 @@ from api.creation import create_job
 from api.envelope import JSON, json_bytes, success
 from api.failures import add_handlers, only
 from api.gateway import Answered, Gateway, log_answered
-from api.health import Health
+from api.health import FIRST_TIMEOUT_S, Health
 from api.lanes import Lane
-from api.openapi import CREATE_JOB_BODY, JOBS, OPEN_UPLOAD_BODY, PREFIX, answer, describe, errors
+from api.limits import LAMBDA, ONE_MACHINE, Limits
+from api.openapi import CREATE_JOB_BODY, ELSEWHERE, JOBS, OPEN_UPLOAD_BODY, PREFIX, answer, describe, errors
 from api.schemas import (
     DeletedBody,
     Flag,
@@ -31,15 +32,16 @@ from api.schemas import (
     TicketBody,
     WaitSeconds,
 )
+from api.waiting import await_change
 from models.floorplan import Floorplan, floorplan_schema
-from models.job import Job
-from services.job_service import JobService
+from services.job_service import JobService, Link
+from storage import open_storage
 from storage.base import UPLOAD_PATH, Storage
-from utils.config import Settings
+from utils import aws, live
+from utils.config import Settings, load_settings
 from utils.errors import NotFoundError
 
 _health_lane = Lane("health", 4)  # answers even while everything else waits for a slow store
-POLL_S: Final = (0.1, 0.15, 0.25, 0.4, 0.5)
 _DESCRIPTION = "A blueprint (PNG, JPG or PDF) goes in, its rooms come out as polygons."
 
 
@@ -49,6 +51,7 @@ def create_app(
     *,
     tokens: Tokens | Callable[[], Tokens] | None,
     jobs: JobService | None = None,
+    limits: Limits = ONE_MACHINE,
     audit: Callable[[Answered], None] = log_answered,
     version: str = "0.1.0",
 ) -> FastAPI:
@@ -59,6 +62,7 @@ def create_app(
         settings: the origins that CORS lets in, and what `JobService` reads.
         tokens: owners by hash of their token, or what tells them; None needs no token and is for loopback alone.
         jobs: the service behind the routes, if not one on `storage` with the real clock.
+        limits: how much goes through the API itself.
         audit: gets a line for every request.
         version: what the API's description calls itself.
     """
@@ -74,16 +78,20 @@ def create_app(
     app.state.authenticator = Authenticator(tokens)
     jobs = jobs or JobService(storage, settings)
     add_handlers(app)
-    _add_open_routes(app, Health(storage.checks), is_open=tokens is None)
-    _add_job_routes(app, jobs)
-    _add_job_file_routes(app, jobs)
+    in_aws = aws.in_use(os.environ)
+    health = Health(storage.checks, first_timeout_s=FIRST_TIMEOUT_S if in_aws else None)
+    _add_open_routes(app, health, is_open=tokens is None)
+    _add_pages(app, storage)
+    _add_job_routes(app, jobs, limits)
+    _add_job_file_routes(app, jobs, limits)
     _add_upload_routes(app, jobs, storage)
-    app.add_middleware(Gateway, cors_origins=settings.cors_origins, audit=audit)
+    live_origins = partial(live.cors_origins, settings) if in_aws else None
+    app.add_middleware(Gateway, cors_origins=settings.cors_origins, live_origins=live_origins, audit=audit)
     return app
 
 
 def _add_open_routes(app: FastAPI, health: Health, *, is_open: bool) -> None:
-    """What needs no token: health, the page, the documentation."""
+    """What needs no token and is data: health and descriptions."""
     described: list[bytes] = []
 
     @app.get(
@@ -119,20 +127,28 @@ def _add_open_routes(app: FastAPI, health: Health, *, is_open: bool) -> None:
             described.append(json_bytes(describe(app, is_open=is_open)))
         return Response(described[0], media_type=JSON)
 
+
+def _add_pages(app: FastAPI, storage: Storage) -> None:
+    """The page, the documentation and what they are made of."""
+
+    @lru_cache(maxsize=1)
+    def policy() -> str:
+        return pages.page_policy(pages.store_origins(storage))
+
     @app.get("/", include_in_schema=False)
     def get_page() -> Response:
-        return pages.static_file("index.html")
+        return pages.static_file("index.html", policy())
 
     @app.get("/docs", include_in_schema=False)
     def get_docs() -> Response:
-        return pages.static_file("docs.html")
+        return pages.static_file("docs.html", policy())
 
     @app.get("/static/{name:path}", include_in_schema=False)
     def get_static(name: str) -> Response:
         return pages.static_file(name)
 
 
-def _add_job_routes(app: FastAPI, jobs: JobService) -> None:
+def _add_job_routes(app: FastAPI, jobs: JobService, limits: Limits) -> None:
     """Create, list, look and delete."""
 
     @app.post(
@@ -158,8 +174,8 @@ def _add_job_routes(app: FastAPI, jobs: JobService) -> None:
         ] = None,
     ) -> Response:
         """Create a job from a file in the body, a URL, or an upload."""
-        job = await create_job(request, jobs, owner, idempotency_key)
-        return success(job.to_json(), 201, {"Location": f"{JOBS}/{job.job_id}"})
+        job = await create_job(request, jobs, owner, idempotency_key, limits)
+        return success(job.to_json(), 201, {"Location": f"{request.scope.get('root_path', '')}{JOBS}/{job.job_id}"})
 
     @app.get(
         JOBS,
@@ -189,7 +205,7 @@ def _add_job_routes(app: FastAPI, jobs: JobService) -> None:
         wait: Annotated[WaitSeconds, Query(description="answer when the job changes, or after that many seconds")] = 0,
     ) -> Response:
         """Get a job, at once or when it changes."""
-        return success((await _await_change(request, jobs, job_id, owner, wait)).to_json())
+        return success((await await_change(request, jobs, job_id, owner, wait)).to_json())
 
     @app.delete(
         f"{JOBS}/{{job_id}}",
@@ -213,24 +229,7 @@ def _add_job_routes(app: FastAPI, jobs: JobService) -> None:
         return success(jobs.cancel(job_id, owner=owner).to_json())
 
 
-async def _await_change(request: Request, jobs: JobService, job_id: str, owner: str, wait_s: float) -> Job:
-    """The job when it differs from what it is now, or has ended, or `wait_s` have passed, or the client has gone.
-
-    Between two looks a waiter holds no thread, so that many of them cost nobody else anything.
-    """
-    ends = anyio.current_time() + wait_s
-    first = job = await to_thread.run_sync(lambda: jobs.get(job_id, owner=owner))
-    looks = 0
-    while not job.ended and job == first and (left_s := ends - anyio.current_time()) > 0:
-        await anyio.sleep(min(left_s, POLL_S[min(looks, len(POLL_S) - 1)]))
-        looks += 1
-        if await request.is_disconnected():
-            break
-        job = await to_thread.run_sync(lambda: jobs.get(job_id, owner=owner))
-    return job
-
-
-def _add_job_file_routes(app: FastAPI, jobs: JobService) -> None:
+def _add_job_file_routes(app: FastAPI, jobs: JobService, limits: Limits) -> None:
     """What was made of a job: its floorplan and the pictures of its pages."""
 
     @app.get(
@@ -238,11 +237,15 @@ def _add_job_file_routes(app: FastAPI, jobs: JobService) -> None:
         tags=["jobs"],
         response_model=None,
         dependencies=[only()],
-        responses={**answer(200, "The floorplan document, bare", Floorplan), **errors(401, 404, 409, 422, 500, 503)},
+        responses={
+            **answer(200, "The floorplan document, bare", Floorplan),
+            **ELSEWHERE,
+            **errors(401, 404, 409, 422, 500, 503),
+        },
     )
     def get_result(owner: Owner, job_id: Annotated[JobId, Path()]) -> Response:
         """Get the floorplan of a completed job."""
-        return Response(jobs.result(job_id, owner=owner), media_type=JSON)
+        return _hand_out(jobs.result(job_id, owner=owner, link_above_bytes=limits.answer_bytes), JSON)
 
     @app.get(
         f"{JOBS}/{{job_id}}/pages/{{page}}.png",
@@ -253,6 +256,7 @@ def _add_job_file_routes(app: FastAPI, jobs: JobService) -> None:
             **answer(
                 200, "The page as a picture", content={"image/png": {"schema": {"type": "string", "format": "binary"}}}
             ),
+            **ELSEWHERE,
             **errors(401, 404, 422, 500, 503),
         },
     )
@@ -260,7 +264,15 @@ def _add_job_file_routes(app: FastAPI, jobs: JobService) -> None:
         owner: Owner, job_id: Annotated[JobId, Path()], page: Annotated[PageNumber, Path()]
     ) -> Response:
         """Get the picture of a page; it scales to the page's width and height."""
-        return Response(jobs.page_picture(job_id, page, owner=owner), media_type="image/png")
+        found = jobs.page_picture(job_id, page, owner=owner, link_above_bytes=limits.answer_bytes)
+        return _hand_out(found, "image/png")
+
+
+def _hand_out(found: bytes | Link, media_type: str) -> Response:
+    """The file, or where it is."""
+    if isinstance(found, Link):
+        return Response(status_code=307, headers={"Location": found.url})
+    return Response(found, media_type=media_type)
 
 
 def _add_upload_routes(app: FastAPI, jobs: JobService, storage: Storage) -> None:
@@ -296,27 +308,21 @@ def _add_upload_routes(app: FastAPI, jobs: JobService, storage: Storage) -> None
         return Response(status_code=204)
 
 
-_lambda: list[Callable[[Any, Any], Any]] = []
-_lambda_lock = threading.Lock()
-
-
 def handler(event: Any, context: Any) -> Any:
     """Answer an API Gateway event; the app is built at the first one and kept."""
-    with _lambda_lock:
-        if not _lambda:
-            _lambda.append(_build_lambda())
-    return _lambda[0](event, context)
+    return _function()(event, context)
 
 
-def _build_lambda() -> Callable[[Any, Any], Any]:
-    from mangum import Mangum
+@lru_cache(maxsize=1)
+def _function() -> Callable[[Any, Any], Any]:
+    from api.cloud import make_function
 
-    from api.auth import load_tokens
-    from storage import open_storage
-    from utils.config import load_settings
+    return make_function(cloud_app())
+
+
+def cloud_app() -> FastAPI:
+    """The app as it is behind a gateway: on the world of the environment, where nobody is local."""
+    from api.cloud import known_tokens
 
     settings = load_settings()
-    # Behind a gateway nobody is local: without tokens nobody gets in.
-    app = create_app(open_storage(settings), settings, tokens=lambda: load_tokens() or {})
-    adapter: Callable[[Any, Any], Any] = Mangum(app, lifespan="off")
-    return adapter
+    return create_app(open_storage(settings), settings, tokens=known_tokens, limits=LAMBDA)

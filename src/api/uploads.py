@@ -10,9 +10,10 @@ import anyio
 import anyio.from_thread
 from fastapi import Request
 
-from api.bodies import MAX_FORM_BYTES, bounded, strict_json
+from api.bodies import bounded, strict_json
 from api.creation import FORM_TYPE, JSON_TYPE, check_announced, media_type
 from api.lanes import Lane
+from api.limits import ONE_MACHINE
 from api.multipart import MAX_FIELD_BYTES, Event, PartBegins, PartEnds, boundary_of, field_text, read_form
 from models.job import format_time
 from storage.base import UploadReceiver, UploadTicket
@@ -71,8 +72,9 @@ async def receive(request: Request, receiver: UploadReceiver) -> None:
     if media_type(request) != FORM_TYPE:
         raise UnsupportedMediaTypeError(allowed=[FORM_TYPE])
     boundary = boundary_of(request.headers["content-type"])
-    check_announced(request, MAX_FORM_BYTES)
-    events = read_form(bounded(request.stream(), MAX_FORM_BYTES), boundary)
+    max_bytes = ONE_MACHINE.form_bytes
+    check_announced(request, max_bytes, ONE_MACHINE.too_large)
+    events = read_form(bounded(request.stream(), max_bytes), boundary)
     fields = await _fields_before_file(events)
     await _lane.run(lambda: receiver.receive_upload(fields, _file_chunks(events)))
 

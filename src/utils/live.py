@@ -17,12 +17,22 @@ _log = get_logger()
 
 def cors_origins(settings: Settings) -> tuple[str, ...]:
     """The origins whose pages may call the API, at most 5 minutes old."""
-    return _texts("cors-origins", settings.cors_origins)
+    if not aws.in_use(os.environ):
+        return settings.cors_origins
+    return _split(get_parameter("cors-origins", ",".join(settings.cors_origins)))
 
 
 def url_hosts(settings: Settings) -> frozenset[str]:
-    """The hosts that https URLs of blueprints may name, at most 5 minutes old."""
-    return frozenset(host.lower().rstrip(".") for host in _texts("url-hosts", settings.url_hosts))
+    """The hosts that https URLs of blueprints may name, at most 5 minutes old.
+
+    Raises:
+        ServiceUnavailableError: they cannot be asked for and were never known: nobody is refused for that.
+    """
+    hosts = settings.url_hosts
+    if aws.in_use(os.environ):
+        text = get_parameter("url-hosts")
+        hosts = hosts if text is None else _split(text)
+    return frozenset(host.lower().rstrip(".") for host in hosts)
 
 
 def job_limit_s(fixed_s: float) -> float:
@@ -40,8 +50,5 @@ def job_limit_s(fixed_s: float) -> float:
     return fixed_s
 
 
-def _texts(name: str, fixed: tuple[str, ...]) -> tuple[str, ...]:
-    if not aws.in_use(os.environ):
-        return fixed
-    text = get_parameter(name, ",".join(fixed))
+def _split(text: str) -> tuple[str, ...]:
     return tuple(part for part in (part.strip() for part in text.split(",")) if part and part != NOTHING)

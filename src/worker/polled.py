@@ -13,7 +13,6 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, Final, Protocol
 
-from models.job import is_job_id
 from services.detection_service import DetectionService, Outcome
 from storage.base import Delivery, JobMessage, JobQueue, Storage
 from utils.errors import ServiceError
@@ -22,8 +21,10 @@ from utils.logging import bind_context, get_logger
 ENOUGH_S: Final = 30.0
 """A further message of a batch is only begun with this much time left."""
 _NOT_OURS_DELAY_S: Final = 30.0
-_MAX_ID_LENGTH: Final = 200
 _STORE_DOWN_DELAYS_S: Final = (10.0, 60.0, 300.0)
+
+Record = Mapping[str, Any]
+"""A message as the poller hands it over."""
 
 _log = get_logger()
 
@@ -79,7 +80,7 @@ class Batches:
         self._service = make_service(replace(storage, queue=PolledQueue(storage.queue)))
         self._last_word = make_service(storage)  # where the function hangs, nobody tells the poller what is done
 
-    def handle(self, records: list[Mapping[str, Any]], context: Context) -> dict[str, Any]:
+    def handle(self, records: list[Record], context: Context) -> dict[str, Any]:
         """What the poller is told: the messages that are to come again."""
         failed = []
         for index, record in enumerate(records):
@@ -88,11 +89,11 @@ class Batches:
                     failed.append({"itemIdentifier": record["messageId"]})
         return {"batchItemFailures": failed}
 
-    def _is_done(self, record: Mapping[str, Any], context: Context, *, first: bool) -> bool:
+    def _is_done(self, record: Record, context: Context, *, first: bool) -> bool:
         delivery = read_delivery(record)
-        if not is_job_id(delivery.message.job_id):
+        if not delivery.message.job_id:
             # It may be a later version's, so it is not dropped: after a few times the queue puts it aside.
-            _log.error("A message is not one of ours.", extra={"action": "message_malformed"})
+            _log.error("A message is none of ours.", extra={"action": "message_unknown"})
             self._release(delivery, _NOT_OURS_DELAY_S)
             return False
         left_s = context.get_remaining_time_in_millis() / 1000
@@ -124,15 +125,13 @@ class Batches:
             _log.exception("A job could not be given up; its message comes again.", extra={"action": "give_up_failed"})
 
 
-def read_delivery(record: Mapping[str, Any]) -> Delivery:
+def read_delivery(record: Record) -> Delivery:
     """The delivery in a record of the poller; its job's id is empty if the body is no message of ours."""
     try:
-        body = json.loads(record["body"])
-    except ValueError:
-        body = None
-    texts = [body.get(name) for name in ("job_id", "request_id", "correlation_id")] if isinstance(body, dict) else []
-    whole = texts and all(isinstance(text, str) and len(text) <= _MAX_ID_LENGTH for text in texts)
-    message = JobMessage(*texts) if whole else JobMessage("", "", "")
+        told = json.loads(record["body"])
+        message = JobMessage(*(str(told[name]) for name in ("job_id", "request_id", "correlation_id")))
+    except (ValueError, TypeError, KeyError):
+        message = JobMessage("", "", "")
     return Delivery(message, record["receiptHandle"], int(record["attributes"]["ApproximateReceiveCount"]))
 
 

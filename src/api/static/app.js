@@ -1,7 +1,7 @@
 // The page: a plan is sent, its job followed, its rooms shown over the page's picture. Sections: words, requests,
 // the walk of one plan, the result, the drawing, what is saved, wiring.
 
-const API = "/api/v1";
+const API = new URL("api/v1", document.baseURI).href; // the service may be found below a path of its own
 const MAX_FILE_BYTES = 50 * 1024 * 1024;
 const SMALL_FILE_BYTES = 4 * 1024 * 1024; // up to here a file goes with the job; above, it is uploaded first
 const WAIT_S = 20;
@@ -107,7 +107,7 @@ function request(method, url, { body = null, headers = {}, signal, onSent, as = 
     if (own && token) xhr.setRequestHeader("Authorization", `Bearer ${token}`);
     for (const [name, value] of Object.entries(headers)) xhr.setRequestHeader(name, value);
     if (onSent) xhr.upload.onprogress = (event) => event.lengthComputable && onSent(event.loaded / event.total);
-    xhr.onload = async () => (xhr.status < 400 ? resolve(xhr.response) : reject(await problemOf(xhr)));
+    xhr.onload = async () => (xhr.status < 400 ? resolve(xhr.response) : reject(await problemOf(xhr, own)));
     xhr.onerror = () => reject(new Problem("NETWORK", "No answer came back."));
     xhr.onabort = () => reject(new DOMException("stopped", "AbortError"));
     xhr.onloadend = () => signal?.removeEventListener("abort", stop);
@@ -117,14 +117,17 @@ function request(method, url, { body = null, headers = {}, signal, onSent, as = 
   });
 }
 
-async function problemOf(xhr) {
+async function problemOf(xhr, own) {
   const text = xhr.responseType === "blob" ? await xhr.response.text() : xhr.response;
   try {
     const { error, meta } = JSON.parse(text);
     return new Problem(error.code, error.message, { details: error.details, requestId: meta?.request_id, status: xhr.status });
   } catch {
-    const code = xhr.status === 413 ? "FILE_TOO_LARGE" : xhr.status >= 502 ? "SERVICE_UNAVAILABLE" : "INTERNAL_ERROR";
-    return new Problem(code, `The server answered with status ${xhr.status}.`, { status: xhr.status });
+    // Not the service itself: a gateway before it, or the store that a ticket leads to.
+    const tooLarge = xhr.status === 413 || text.includes("<Code>EntityTooLarge</Code>");
+    const refused = !own && xhr.status < 500 ? "UPLOAD_NOT_ALLOWED" : "INTERNAL_ERROR";
+    const code = tooLarge ? "FILE_TOO_LARGE" : xhr.status >= 502 || xhr.status === 429 ? "SERVICE_UNAVAILABLE" : refused;
+    return new Problem(code, `The server answered with status ${xhr.status}.`, { status: own ? xhr.status : 0 });
   }
 }
 

@@ -110,7 +110,7 @@ function tryForm(method, path, operation) {
     event.preventDefault();
     const values = Object.fromEntries(Object.entries(inputs).map(([name, input]) => [name, input.value]));
     const query = new URLSearchParams();
-    let target = path;
+    let target = path.slice(1); // relative, because the service may be found below a path of its own
     for (const parameter of parameters) {
       const value = values[parameter.name];
       if (parameter.in === "path") target = target.replace(`{${parameter.name}}`, encodeURIComponent(value));
@@ -153,7 +153,7 @@ function section(api, path, method, operation) {
 
 async function main() {
   const into = document.getElementById("operations");
-  const response = await fetch("/openapi.json");
+  const response = await fetch("openapi.json");
   if (!response.ok) {
     into.replaceChildren(`openapi.json could not be read: ${response.status}`);
     return;

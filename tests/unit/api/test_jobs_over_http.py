@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 from tests.unit.services.plans import MODEL_VERSION, Engine, png
 
-from api.bodies import MAX_JSON_BYTES
+from api.limits import ONE_MACHINE
 from models.blueprint import MAX_FILE_BYTES
 from models.floorplan import Floorplan
 from services.detection_service import DetectionService
@@ -235,7 +235,7 @@ def test_an_image_of_too_many_pixels(client: TestClient) -> None:
 
 @pytest.mark.parametrize("kind", ["application/json", "multipart/form-data; boundary=b"])
 def test_an_announced_length_beyond_the_limit_is_refused_unread(client: TestClient, kind: str) -> None:
-    headers = {"Content-Type": kind, "Content-Length": str(MAX_JSON_BYTES + 1)}
+    headers = {"Content-Type": kind, "Content-Length": str(ONE_MACHINE.json_bytes + 1)}
     answer = client.post(JOBS, content=b"{}", headers=headers)
     assert code(answer) == (413, "FILE_TOO_LARGE")
     assert answer.json()["error"]["details"] == {"limit": "max_file_bytes", "value": MAX_FILE_BYTES}

@@ -49,7 +49,7 @@ def event(method: str, path: str, body: bytes = b"", **headers: str) -> dict[str
 @pytest.fixture
 def on_lambda(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("LOCATION_DETECTION_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setattr(api.rest_api, "_lambda", [])
+    api.rest_api._function.cache_clear()
 
 
 def test_events_are_answered(on_lambda: None, monkeypatch: pytest.MonkeyPatch) -> None:
