@@ -36,12 +36,12 @@ PLATFORMS: Final = tuple(
         "manylinux_2_12",
         "manylinux_2_5",
     )
-) + ("linux_x86_64",)
+)
 PROVIDED: Final = frozenset({"boto3", "botocore", "s3transfer"})
 """Distributions that the runtime brings and the tree leaves out; what they need stays, since others need it too."""
 STAMP_S: Final = 315_619_200  # 1980-01-02: a zip cannot hold an earlier time in every zone
 _USELESS_SUFFIXES: Final = frozenset({".pyi", ".pyx", ".pxd", ".pxi", ".c", ".h", ".hpp", ".cpp", ".a", ".md", ".rst"})
-_USELESS_FOLDERS: Final = frozenset({"tests", "__pycache__", "bin"})
+_USELESS_FOLDERS: Final = frozenset({"tests", "__pycache__"})
 _USELESS_FILES: Final = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "py.typed", "conftest.py"})
 _SYMBOL: Final = re.compile(rb"\0(GLIBC|GLIBCXX)_(\d+(?:\.\d+)+)(?=\0)")
 _EXTENSION: Final = re.compile(r"\.cpython-(\d+)-")
@@ -106,7 +106,7 @@ def interpreter(runtime: str) -> str:
 
 
 def install(function: Function, target: Path, python: str) -> None:
-    """Put the function's dependencies into `target`: wheels only, of the pinned releases, for the runtime's platform."""
+    """Put the function's dependencies into `target`: wheels of the pinned releases for the runtime's platform."""
     with tempfile.TemporaryDirectory() as scratch:
         report, constraints = Path(scratch, "report.json"), Path(scratch, "constraints.txt")
         requirements = ROOT / function.requirements
@@ -163,10 +163,10 @@ def run(command: list[str]) -> None:
 def strip(target: Path) -> None:
     """Remove what is never loaded: packages' tests, sources of compiled code, type stubs, installers' notes."""
     for folder in sorted(target.rglob("*"), reverse=True):
-        if folder.is_dir() and folder.name in _USELESS_FOLDERS:
+        if folder.is_dir() and (folder.name in _USELESS_FOLDERS or folder == target / "bin"):
             shutil.rmtree(folder)
     for file in files(target):
-        licence = ".dist-info" in str(file.parent) and file.name != "RECORD" and "licen" in str(file).lower()
+        licence = "licen" in str(file.relative_to(target)).lower()
         if file.name in _USELESS_FILES or (file.suffix in _USELESS_SUFFIXES and not licence):
             file.unlink()
     for cascade in (target / "cv2" / "data").glob("*.xml"):  # 9 MB of face detectors
@@ -242,7 +242,7 @@ def _library_faults(target: Path, runtime: str) -> Iterator[str]:
         for library, version in newest_symbols(content).items():
             most = MAX_GLIBC if library == "GLIBC" else MAX_LIBSTDCXX
             if version > most:
-                yield f"{name} wants {library} {'.'.join(map(str, version))}, the runtime has {'.'.join(map(str, most))}"
+                yield f"{name} wants {library} {dotted(version)}, the runtime has {dotted(most)}"
 
 
 def newest_symbols(content: bytes) -> dict[str, tuple[int, ...]]:
@@ -253,6 +253,11 @@ def newest_symbols(content: bytes) -> dict[str, tuple[int, ...]]:
         name = library.decode()
         newest[name] = max(newest.get(name, ()), numbers)
     return newest
+
+
+def dotted(version: tuple[int, ...]) -> str:
+    """The version as people write it."""
+    return ".".join(map(str, version))
 
 
 def files(tree: Path) -> Iterable[Path]:
