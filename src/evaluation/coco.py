@@ -21,19 +21,20 @@ def read_coco(content: dict[str, Any]) -> Iterator[Draft]:
     Raises:
         LabelsError: the file as a whole cannot be used.
     """
+    listed = content.get("categories")
     categories = {
-        item.get("id"): text_or_none(item.get("name"))
-        for item in content.get("categories") or []
-        if isinstance(item, dict)
+        item["id"]: text_or_none(item.get("name"))
+        for item in (listed if isinstance(listed, list) else [])
+        if isinstance(item, dict) and _is_id(item.get("id"))
     }
     annotations: dict[Any, list[Any]] = defaultdict(list)
     for place, annotation in enumerate(content["annotations"], start=1):
-        if not isinstance(annotation, dict) or "image_id" not in annotation:
+        if not isinstance(annotation, dict) or not _is_id(annotation.get("image_id")):
             raise LabelsError(f"annotation {place} has no image_id")
         annotations[annotation["image_id"]].append(annotation)
     known = set()
     for place, image in enumerate(content["images"], start=1):
-        if not isinstance(image, dict) or "id" not in image or not isinstance(image.get("file_name"), str):
+        if not isinstance(image, dict) or not _is_id(image.get("id")) or not isinstance(image.get("file_name"), str):
             raise LabelsError(f"image {place} needs an id and a file_name")
         if image["id"] in known:
             raise LabelsError(f"two images have the id {image['id']}")
@@ -54,7 +55,8 @@ def _draft(image: dict[str, Any], annotations: list[dict[str, Any]], categories:
         if boxes:  # the truth of the page has no more than boxes where a part of it has no more
             draft.kind = "bbox"
         for annotation in annotations:
-            category = categories.get(annotation.get("category_id"))
+            category_id = annotation.get("category_id")
+            category = categories.get(category_id) if _is_id(category_id) else None
             if category is not None and category.casefold() in NOT_ROOMS:
                 draft.left_out[f"shapes labelled {category!r}"] += 1
                 continue
@@ -109,6 +111,10 @@ def _mask(segmentation: dict[str, Any]) -> Repaired:
         raise LabelsError(f"its mask's size of {size[0]} x {size[1]} pixels is out of reason")
     shape = runs_shape(counts, height=size[0], width=size[1])
     return Repaired(shape, None if shape is not None else "is an empty mask; left out")
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, int | str)
 
 
 def _integers(value: object) -> TypeGuard[list[int]]:

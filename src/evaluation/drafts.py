@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -12,6 +11,7 @@ from evaluation.truth import TrueRoom
 
 #: Labels that name no room; a shape that has one is left out, with a note.
 NOT_ROOMS: Final = frozenset({"wall", "walls", "door", "doors", "window", "windows", "opening", "openings", "outside"})
+_LARGEST: Final = 1e9
 #: Labels that say no more than that it is a room.
 _ANY_ROOM: Final = frozenset({"room", "rooms", "space", "area", "polygon", "object"})
 
@@ -84,6 +84,6 @@ def positive_or_none(value: object, what: str) -> float | None:
     """
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < _LARGEST:
         raise LabelsError(f"{what} must be a number above zero, not {str(value)[:40]!r}")
     return float(value)
