@@ -163,6 +163,7 @@ def _expect(answer: Answer, status: int, what: str) -> Answer:
 def _deployed(env: str, host: str | None) -> Iterator[Client]:
     """The stack's API, with a token that lives as long as this."""
     import boto3
+
     import stack
     import tokens
 

@@ -25,6 +25,13 @@ def stack_name(env: str, samconfig: Path = SAMCONFIG) -> str:
     raise SystemExit(f"samconfig.toml names no stack for the environment {env!r}")
 
 
+def overrides(env: str, samconfig: Path = SAMCONFIG) -> dict[str, str]:
+    """The template's parameters that samconfig.toml sets for the environment."""
+    tables = tomllib.loads(samconfig.read_text()).get(env, {})
+    text = tables.get("deploy", {}).get("parameters", {}).get("parameter_overrides", "")
+    return dict(pair.split("=", 1) for pair in text.split())
+
+
 def outputs(cloudformation: Any, stack: str) -> dict[str, str]:
     """The outputs of the stack, by name."""
     (found,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]

@@ -13,13 +13,13 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
-from scripts.smoke import Client, SmokeError, main, run
 from tests.conftest import MakeApp
 from tests.servers import serving
 from tests.unit.services.plans import MODEL_VERSION, Engine
 
 from api.auth import parse_tokens
 from services.detection_service import DetectionService
+from smoke import Client, SmokeError, main, run
 from storage.base import Storage
 from worker.consumer import consume
 

@@ -14,9 +14,9 @@ from typing import Any
 import boto3
 import pytest
 from moto import mock_aws
-from scripts.tokens import TokensError, Vault, main, secret_name
 
 from api.auth import parse_tokens
+from tokens import TokensError, Vault, main, secret_name
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "tokens.py"
 SECRET = "location-detection/dev/tokens"
