@@ -16,6 +16,7 @@ import pypdfium2.raw as pdfium
 
 from detection.images import decode_image
 from detection.pdf import Paths, Word, display_matrix, read_paths
+from detection.pdflayers import with_hidden_marked
 from detection.pdftext import read_words
 from detection.regions import ByteImage
 from models.blueprint import MAX_PAGE_SIDE_PT, MAX_PAGES, Blueprint, BlueprintFormat, PageSelection
@@ -112,20 +113,20 @@ class PdfPage:
 
     unit: Final[Literal["px", "pt"]] = "pt"
 
-    def __init__(self, page: Any, number: int) -> None:
-        self._page = page
+    def __init__(self, page: Any, number: int, hides: bool = False) -> None:
+        self._page, self._hides = page, hides
         self.number: Final = number
         _, self.width, self.height = display_matrix(page.raw)
 
     @cached_property
     def paths(self) -> Paths:
         """What the page draws with the pen."""
-        return read_paths(self._page.raw)
+        return read_paths(self._page.raw, self._hides)
 
     @cached_property
     def words(self) -> list[Word]:
         """The words of the text layer."""
-        return read_words(self._page.raw)
+        return read_words(self._page.raw, self._hides)
 
     @cached_property
     def kind(self) -> PageKind:
@@ -180,9 +181,9 @@ class BrokenPage:
 class Document:
     """The selected pages of a blueprint; a context manager, as it may hold an open PDF."""
 
-    def __init__(self, numbers: list[int], source: Any) -> None:
+    def __init__(self, numbers: list[int], source: Any, hides: bool = False) -> None:
         self.numbers: Final = tuple(numbers)
-        self._source = source
+        self._source, self._hides = source, hides
 
     def __enter__(self) -> Document:
         return self
@@ -214,7 +215,7 @@ class Document:
                     raise _invalid(f"Page {number} of the PDF cannot be read.", page=number) from None
                 yield BrokenPage(number, *_page_size(self._source, number), "This page is damaged and cannot be read.")
                 continue
-            yield PdfPage(raw, number)
+            yield PdfPage(raw, number, self._hides)
             raw.close()  # a page that the loop breaks off at stays readable until the document is closed
 
 
@@ -228,7 +229,7 @@ def open_document(blueprint: Blueprint, selection: PageSelection = PageSelection
     """
     if blueprint.format is not BlueprintFormat.PDF:
         return Document(_selected(selection, 1), PicturePage(decode_image(blueprint.data, blueprint.format)))
-    source = _open_pdf(blueprint.data)
+    source, hides = _open_pdf(blueprint.data)
     with contextlib.ExitStack() as on_failure:
         on_failure.callback(source.close)
         if len(source) == 0:
@@ -244,19 +245,29 @@ def open_document(blueprint: Blueprint, selection: PageSelection = PageSelection
         for number in numbers:
             _check_page_size(number, *_page_size(source, number))
         on_failure.pop_all()
-    return Document(numbers, source)
+    return Document(numbers, source, hides)
 
 
-def _open_pdf(data: bytes) -> Any:
+def _open_pdf(data: bytes) -> tuple[Any, bool]:
+    """The opened PDF, and whether layers in it are marked as hidden."""
     tail = data[-_TAIL_BYTES:]
     if b"%%EOF" not in tail and b"startxref" not in tail:
         raise _invalid("The PDF is truncated: its end is missing.")
     try:
-        return pypdfium2.PdfDocument(data)
+        source = pypdfium2.PdfDocument(data)
     except pypdfium2.PdfiumError as error:
         if getattr(error, "err_code", None) in (pdfium.FPDF_ERR_PASSWORD, pdfium.FPDF_ERR_SECURITY):
             raise _invalid("The PDF is encrypted; remove its password first.") from error
         raise _invalid("The PDF is damaged and cannot be opened.") from error
+    marked = with_hidden_marked(data)
+    if marked is not None:
+        with contextlib.suppress(pypdfium2.PdfiumError):
+            copy = pypdfium2.PdfDocument(marked)
+            if len(copy) == len(source):
+                source.close()
+                return copy, True
+            copy.close()
+    return source, False
 
 
 def _invalid(message: str, **details: Any) -> InvalidFileFormatError:

@@ -124,10 +124,13 @@ def display_matrix(page: Any) -> tuple[NDArray[np.float64], float, float]:
     return np.array([*rows, (0, 0, 1)], dtype=np.float64), width, height
 
 
-def read_paths(page: Any) -> Paths:
-    """The drawing of a raw pdfium page, form XObjects included, bounded by MAX_PATHS, MAX_POINTS and MAX_DEPTH."""
+def read_paths(page: Any, hides: bool = False) -> Paths:
+    """The drawing of a raw pdfium page, form XObjects included, bounded by MAX_PATHS, MAX_POINTS and MAX_DEPTH.
+
+    `hides` says that `pdflayers` marked hidden layers in the document: what belongs to one is left out.
+    """
     to_display, width, height = display_matrix(page)
-    walk = Walk(to_display, Clip(np.array([0.0, 0.0, width, height])))
+    walk = Walk(to_display, Clip(np.array([0.0, 0.0, width, height])), hides)
     walk.run(page)
     return _assemble(walk)
 

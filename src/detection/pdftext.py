@@ -11,7 +11,7 @@ import pypdfium2.raw as pdfium
 from numpy.typing import NDArray
 
 from detection.pdf import Word, display_matrix
-from detection.pdfwalk import foreign
+from detection.pdfwalk import foreign, hidden_texts
 
 MAX_CHARS: Final = 200_000
 
@@ -19,30 +19,36 @@ _P, _I = ctypes.c_void_p, ctypes.c_int
 _unicode = foreign("FPDFText_GetUnicode", ctypes.c_uint, _P, _I)
 _char_box = foreign("FPDFText_GetCharBox", _I, _P, _I, _P, _P, _P, _P)
 _text_matrix = foreign("FPDFText_GetMatrix", _I, _P, _I, _P)
+_text_object = foreign("FPDFText_GetTextObject", _P, _P, _I)
 _font_size = foreign("FPDFText_GetFontSize", ctypes.c_double, _P, _I)
 
 
-def read_words(page: Any) -> list[Word]:
-    """The words of a raw pdfium page in the order of its text layer, at most MAX_CHARS letters of them."""
+def read_words(page: Any, hides: bool = False) -> list[Word]:
+    """The words of a raw pdfium page in the order of its text layer, at most MAX_CHARS letters of them.
+
+    `hides` says that `pdflayers` marked hidden layers in the document: what belongs to one is left out.
+    """
     layer = pdfium.FPDFText_LoadPage(page)
     if not layer:
         return []
     try:
-        return _words(ctypes.cast(layer, ctypes.c_void_p).value, pdfium.FPDFText_CountChars(layer), page)
+        return _words(ctypes.cast(layer, ctypes.c_void_p).value, pdfium.FPDFText_CountChars(layer), page, hides)
     finally:
         pdfium.FPDFText_ClosePage(layer)
 
 
-def _words(layer: Any, count: int, page: Any) -> list[Word]:
+def _words(layer: Any, count: int, page: Any, hides: bool) -> list[Word]:
     to_display, width, height = display_matrix(page)
     count = max(0, min(count, MAX_CHARS))
     boxes = np.zeros((count, 4))  # left, right, bottom, top in user space
     base = boxes.ctypes.data
     letters: list[str] = []
+    unseen = hidden_texts(page) if hides else set()
     for index in range(count):
         code = _unicode(layer, index)
         letter = chr(code) if 32 < code < 0x110000 and not 0xD800 <= code < 0xE000 else " "
-        letters.append("-" if code == 2 else letter)  # 2 is a soft hyphen at the end of a line
+        letter = "-" if code == 2 else letter  # 2 is a soft hyphen at the end of a line
+        letters.append(" " if unseen and _text_object(layer, index) in unseen else letter)
         at = base + 32 * index
         _char_box(layer, index, at, at + 8, at + 16, at + 24)
     shown = _displayed(boxes, to_display)

@@ -11,6 +11,8 @@ import numpy as np
 import pypdfium2.raw as pdfium
 from numpy.typing import NDArray
 
+from detection.pdflayers import HIDDEN
+
 MAX_PATHS: Final = 400_000
 MAX_POINTS: Final = 3_000_000
 MAX_DEPTH: Final = 12
@@ -44,6 +46,9 @@ _dash_count = foreign("FPDFPageObj_GetDashCount", _I, _P)
 _point = foreign("FPDFPathSegment_GetPoint", _I, _P, _P, _P)
 _segment_type = foreign("FPDFPathSegment_GetType", _I, _P)
 _segment_closes = foreign("FPDFPathSegment_GetClose", _I, _P)
+_mark_count = foreign("FPDFPageObj_CountMarks", _I, _P)
+_mark = foreign("FPDFPageObj_GetMark", _P, _P, ctypes.c_ulong)
+_mark_number = foreign("FPDFPageObjMark_GetParamIntValue", _I, _P, ctypes.c_char_p, _P)
 _clip_path = foreign("FPDFPageObj_GetClipPath", _P, _P)
 _clip_count = foreign("FPDFClipPath_CountPaths", _I, _P)
 _clip_segment_count = foreign("FPDFClipPath_CountPathSegments", _I, _P, _I)
@@ -56,6 +61,29 @@ class Clip:
 
     box: NDArray[np.float64]
     is_box: bool = True
+
+
+def is_hidden(item: int) -> bool:
+    """Whether a page object belongs to a layer that `pdflayers` marked as hidden."""
+    value = ctypes.c_int()
+    marks = (_mark(item, index) for index in range(max(0, _mark_count(item))))
+    return any(_mark_number(mark, HIDDEN, ctypes.addressof(value)) and value.value == 1 for mark in marks)
+
+
+def hidden_texts(page: Any) -> set[int]:
+    """The addresses of the text objects of a raw pdfium page that belong to hidden layers, those in forms included."""
+    address = ctypes.cast(page, ctypes.c_void_p).value
+    found: set[int] = set()
+    waiting = [(address, _page_count(address), _page_object, False, 0)]
+    while waiting:
+        holder, count, get, within, depth = waiting.pop()
+        for item in (get(holder, index) for index in range(count)):
+            hidden, kind = within or is_hidden(item), _type(item)
+            if hidden and kind == pdfium.FPDF_PAGEOBJ_TEXT:
+                found.add(item)
+            elif kind == pdfium.FPDF_PAGEOBJ_FORM and depth < MAX_DEPTH:
+                waiting.append((item, _form_count(item), _form_object, hidden, depth + 1))
+    return found
 
 
 class _Columns:
@@ -98,7 +126,8 @@ class Walk:
         images: the boxes of the images on the page as displayed.
     """
 
-    def __init__(self, to_display: NDArray[np.float64], free: Clip) -> None:
+    def __init__(self, to_display: NDArray[np.float64], free: Clip, hides: bool = False) -> None:
+        self._hides = hides
         self.rows = _Columns(
             4096, matrix=(np.float32, 6), width=(np.float32, 1), stroke=(np.uint32, 4), fill=(np.uint32, 4)
         )
@@ -127,6 +156,8 @@ class Walk:
                 self.complete = False
                 return
             item = get(holder, index)
+            if self._hides and is_hidden(item):
+                continue
             kind = _type(item)
             if kind == pdfium.FPDF_PAGEOBJ_PATH:
                 self._path(item, form)
