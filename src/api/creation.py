@@ -47,7 +47,7 @@ async def create_job(
         check_announced(request, limits.json_bytes, limits.too_large)
         async for chunk in bounded(request.stream(), limits.json_bytes, limits.too_large):
             await spool.write(chunk)
-        return await spool.with_bytes(lambda body: _from_json(body, jobs, owner, idempotency_key))
+        return await spool.with_bytes(lambda body: _from_json(body, jobs, owner, idempotency_key, limits))
 
 
 def media_type(request: Request) -> str:
@@ -114,7 +114,7 @@ class _Wanted:
         return Idempotency(self._key, hashlib.sha256(asked).hexdigest())
 
 
-def _from_json(body: bytes, jobs: JobService, owner: str, key: str | None) -> Job:
+def _from_json(body: bytes, jobs: JobService, owner: str, key: str | None, limits: Limits) -> Job:
     request: CreateJob = parse_create_job(body)
     del body  # up to 72 MB that nobody reads again
     source = request.blueprint
@@ -124,7 +124,9 @@ def _from_json(body: bytes, jobs: JobService, owner: str, key: str | None) -> Jo
     text = source.file or ""
     if is_url(text):
         return wanted.from_url(text.strip())
-    return wanted.from_blueprint(read_inline(text, source.format))
+    blueprint = read_inline(text, source.format)
+    limits.check(len(blueprint.data))
+    return wanted.from_blueprint(blueprint)
 
 
 async def _read_form(request: Request, spool: Spool, limits: Limits) -> tuple[str | None, PageSelection]:
@@ -149,6 +151,7 @@ async def _read_form(request: Request, spool: Spool, limits: Limits) -> tuple[st
             continue
         elif current == "file":
             check_file_size(spool.size_bytes + len(event))
+            limits.check(spool.size_bytes + len(event))
             await spool.write(event)
         elif len(texts[current]) + len(event) > MAX_FIELD_BYTES:
             problems[current] = "is too long"

@@ -30,6 +30,15 @@ class Limits:
         """The longest form that a file within the limit may need."""
         return self.inline_file_bytes + 64 * 1024
 
+    def check(self, size_bytes: int) -> None:
+        """Nothing, if a file of this size may come in with the request.
+
+        Raises:
+            FileTooLargeError: it may not.
+        """
+        if size_bytes > self.inline_file_bytes:
+            raise self.too_large()
+
     def too_large(self) -> FileTooLargeError:
         """The error for a body that no file within the limit needs."""
         if self.inline_file_bytes < MAX_FILE_BYTES:

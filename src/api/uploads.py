@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Final
-from urllib.parse import urljoin
 
 import anyio
 import anyio.from_thread
@@ -56,7 +55,7 @@ def ticket_json(ticket: UploadTicket, base_url: str) -> dict[str, Any]:
     """The ticket as clients get it; an address without a host is one of this server."""
     return {
         "method": ticket.method,
-        "url": urljoin(base_url, ticket.url),
+        "url": ticket.url if "://" in ticket.url else base_url.rstrip("/") + ticket.url,
         "fields": ticket.fields,
         "key": ticket.key,
         "expires_at": format_time(ticket.expires_at),

@@ -120,6 +120,27 @@ def test_pages_of_listed_origins_alone_read_answers(make_app: MakeApp, settings:
         assert refused.headers["Vary"] == "Origin"
 
 
+def test_the_origins_may_change_while_the_service_runs() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    known, asked = [["https://a.example"], ["https://b.example"]], []
+
+    def live() -> list[str]:
+        asked.append(True)
+        return known[0]
+
+    client = TestClient(Gateway(app, cors_origins=[], live_origins=live, audit=lambda _: None))
+    assert "Access-Control-Allow-Origin" not in client.get("/").headers
+    assert asked == []  # nobody reads the answer, so nobody waits for it
+    a, b = ({"Origin": origins[0]} for origins in known)
+    assert client.get("/", headers=a).headers["Access-Control-Allow-Origin"] == "https://a.example"
+    assert "Access-Control-Allow-Origin" not in client.get("/", headers=b).headers
+    known.pop(0)
+    assert client.get("/", headers=b).headers["Access-Control-Allow-Origin"] == "https://b.example"
+
+
 def test_what_nobody_foresaw_is_told_without_a_trace(
     make_app: MakeApp, storage: Storage, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -132,7 +153,9 @@ def test_what_nobody_foresaw_is_told_without_a_trace(
     assert "Traceback" not in answer.text
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
     log = capsys.readouterr().err
-    assert "secret inside" in log
+    assert "ZeroDivisionError" in log  # what it was and where it came from, but not what it said
+    assert "services/job_service.py" in log
+    assert "secret inside" not in log
     assert answer.headers["X-Request-Id"] in log
 
 
@@ -172,6 +195,8 @@ def test_the_audit_line_is_logged_as_json(
     assert (first["method"], first["route"], first["status"]) == ("GET", "/health", 200)
     assert (first["request_id"], first["correlation_id"]) == (answer.headers["X-Request-Id"], "corr-1")
     assert second["correlation_id"] == bad.headers["X-Request-Id"]
+    assert answer.headers["X-Correlation-Id"] == "corr-1"
+    assert bad.headers["X-Correlation-Id"] == bad.headers["X-Request-Id"]
 
 
 def drive(
