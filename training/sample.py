@@ -61,7 +61,7 @@ def sample(seed: int, size_px: int = 416) -> Sample:
     """
     rng = np.random.default_rng([seed, 7])
     block = seed // _BLOCK
-    sheet = _sheet(block * (_BLOCK // _CROPS_A_DRAWING) + int(rng.integers(_BLOCK // _CROPS_A_DRAWING)))
+    sheet = draw_sheet(block * (_BLOCK // _CROPS_A_DRAWING) + int(rng.integers(_BLOCK // _CROPS_A_DRAWING)))
     matrix, wall_px = _view(sheet, size_px, rng)
     image = _paint(sheet, matrix, size_px, wall_px, rng)
     classes, rooms = truth_masks(sheet, matrix, size_px)
@@ -108,7 +108,8 @@ def truth_masks(sheet: Sheet, matrix: Floats, size_px: int) -> tuple[Bytes, NDAr
 
 
 @lru_cache(maxsize=96)
-def _sheet(index: int) -> Sheet:
+def draw_sheet(index: int) -> Sheet:
+    """A whole drawing, equal for equal numbers."""
     rng = np.random.default_rng([index, 11])
     first = _layout(rng)
     hand = draw_hand(rng, first.kind)
