@@ -39,7 +39,7 @@ from storage import open_storage
 from storage.base import UPLOAD_PATH, Storage
 from utils import aws, live
 from utils.config import Settings, load_settings
-from utils.errors import NotFoundError
+from utils.errors import NotFoundError, ServiceError
 
 _health_lane = Lane("health", 4)  # answers even while everything else waits for a slow store
 _DESCRIPTION = "A blueprint (PNG, JPG or PDF) goes in, its rooms come out as polygons."
@@ -131,9 +131,15 @@ def _add_open_routes(app: FastAPI, health: Health, *, is_open: bool) -> None:
 def _add_pages(app: FastAPI, storage: Storage) -> None:
     """The page, the documentation and what they are made of."""
 
-    @lru_cache(maxsize=1)
+    known: list[str] = []
+
     def policy() -> str:
-        return pages.page_policy(pages.store_origins(storage))
+        if not known:
+            try:
+                known.append(pages.page_policy(pages.store_origins(storage)))
+            except ServiceError:  # the page can still say that the service is not well
+                return pages.PAGE_POLICY
+        return known[0]
 
     @app.get("/", include_in_schema=False)
     def get_page() -> Response:
