@@ -54,6 +54,14 @@ def test_the_quickstart_of_the_command_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_the_quickstart_on_labelled_plans(tmp_path: Path) -> None:
+    done = run_block(block("evaluate"), tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "figures.json").read_text())["sets"]["examples"]["plans"] == 5
+    assert "<figure>" in (tmp_path / "figures.html").read_text()
+
+
+@pytest.mark.slow
 def test_the_quickstart_over_http(tmp_path: Path) -> None:
     if shutil.which("curl") is None:
         pytest.skip("there is no curl on this machine")
