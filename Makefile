@@ -118,3 +118,46 @@ $(AUDIT_TOOLS)/.$(BANDIT)-$(PIP_AUDIT):
 	@$(PYTHON) -m venv $(AUDIT_TOOLS)
 	$(AUDIT_TOOLS)/bin/pip install --quiet --disable-pip-version-check bandit==$(BANDIT) pip-audit==$(PIP_AUDIT)
 	@touch $@
+
+# --- AWS ---
+SAM_CLI := 1.170.0
+CFN_LINT := 1.58.0
+CHECKOV := 3.3.30
+CFN_GUARD := 0.0.62
+RUNTIME ?= python3.11
+SAM_TOOLS := build/venv-sam
+TEMPLATE_TOOLS := build/venv-template
+GUARD_TOOLS := build/guard
+SAM := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=$${AWS_DEFAULT_REGION:-us-east-1} $(SAM_TOOLS)/bin/sam
+GUARD := $(GUARD_TOOLS)/node_modules/@cdklabs/cdk-validator-cfnguard/bin/ubuntu/x86_64/cfn-guard
+.PHONY: tools-aws sam-tools lint-aws build-aws
+
+tools-aws: sam-tools $(TEMPLATE_TOOLS)/.$(CFN_LINT)-$(CHECKOV) $(GUARD_TOOLS)/.$(CFN_GUARD) ## Install what lints, builds and deploys template.yaml
+
+sam-tools: $(SAM_TOOLS)/.$(SAM_CLI) ## Install the SAM CLI
+
+lint-aws: tools-aws ## Check template.yaml with sam, cfn-lint, checkov and rules of our own, without a network or an account
+	$(SAM) validate --lint
+	$(TEMPLATE_TOOLS)/bin/cfn-lint template.yaml
+	LOG_LEVEL=ERROR $(TEMPLATE_TOOLS)/bin/checkov --config-file infra/checkov.yaml
+	$(GUARD) validate --rules infra/rules.guard --data template.yaml --show-summary fail
+	$(GUARD) test --rules-file infra/rules.guard --test-data infra/rules_tests.yaml > build/guard-tests.txt || \
+		{ grep -B 30 "FAIL Rules" -A 5 build/guard-tests.txt; exit 1; }
+
+build-aws: sam-tools ## Build both functions for RUNTIME into .aws-sam/build, checked for size, glibc and content
+	RUNTIME=$(RUNTIME) $(SAM) build --parameter-overrides Runtime=$(RUNTIME)
+
+$(SAM_TOOLS)/.$(SAM_CLI):
+	@$(PYTHON) -m venv $(SAM_TOOLS)
+	$(SAM_TOOLS)/bin/pip install --quiet --disable-pip-version-check aws-sam-cli==$(SAM_CLI)
+	@touch $@
+
+$(TEMPLATE_TOOLS)/.$(CFN_LINT)-$(CHECKOV):
+	@$(PYTHON) -m venv $(TEMPLATE_TOOLS)
+	$(TEMPLATE_TOOLS)/bin/pip install --quiet --disable-pip-version-check cfn-lint==$(CFN_LINT) checkov==$(CHECKOV)
+	@touch $@
+
+$(GUARD_TOOLS)/.$(CFN_GUARD): # the package of the AWS CDK that brings the cfn-guard binary along
+	npm install --silent --no-audit --no-fund --ignore-scripts --prefix $(GUARD_TOOLS) @cdklabs/cdk-validator-cfnguard@$(CFN_GUARD)
+	@chmod +x $(GUARD) && touch $@
+# --- AWS ---
