@@ -11,6 +11,8 @@ import threading
 from collections.abc import Mapping
 from typing import Final
 
+from aws_lambda_powertools.metrics import EphemeralMetrics
+
 from utils.logging import SERVICE
 
 NAMESPACE: Final = "LocationDetection"
@@ -42,8 +44,6 @@ class Metrics:
             kept, self._kept = self._kept, {}
         if not kept:
             return
-        from aws_lambda_powertools.metrics import EphemeralMetrics  # loaded where numbers are written
-
         for dimensions, values in kept.items():
             lines = EphemeralMetrics(namespace=NAMESPACE, service=SERVICE)
             for name, value in dimensions:

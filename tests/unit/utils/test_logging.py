@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from utils.errors import ServiceUnavailableError
 from utils.logging import bind_context, current_correlation_id, current_request_id, get_logger
 
 
@@ -78,3 +80,31 @@ def test_what_a_line_says_itself_goes_before_the_context(lines: Any) -> None:
     with bind_context(job_id="job_1"):
         get_logger().warning("Another one.", extra={"action": "other", "job_id": "job_2"})
     assert lines()[0]["job_id"] == "job_2"
+
+
+def test_an_exception_is_shown_without_what_it_quotes(lines: Any) -> None:
+    quoted = "-".join(("SECRET", "plan.pdf"))  # the lines of the source are shown
+    try:
+        try:
+            int(quoted)
+        except ValueError as error:
+            raise KeyError(quoted) from error
+    except KeyError:
+        get_logger().exception("It failed.", extra={"action": "failed"})
+    (line,) = lines()
+    assert "SECRET-plan" not in json.dumps(line)
+    assert line["exception_name"] == "KeyError"
+    for words in ("KeyError", "ValueError", "test_logging.py", "in test_an_exception_is_shown_without"):
+        assert words in line["exception"]
+
+
+def test_stores_and_machines_may_say_what_is_wrong(lines: Any) -> None:
+    for error in (sqlite3.OperationalError("database is locked"), OSError(28, "No space left on device")):
+        try:
+            raise ServiceUnavailableError(service="jobs") from error
+        except ServiceUnavailableError:
+            get_logger().exception("It failed.", extra={"action": "failed"})
+    locked, full = lines()
+    assert "ServiceUnavailableError: SERVICE_UNAVAILABLE" in locked["exception"]
+    assert "OperationalError: database is locked" in locked["exception"]
+    assert "No space left on device" in full["exception"]
