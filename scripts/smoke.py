@@ -60,19 +60,13 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
 
 class Client:
-    """Asks the service at an address, with a token where there is one.
+    """Asks the service at an address, with a token where there is one."""
 
-    Args:
-        host: the Host header, for emulators that tell APIs apart by it.
-    """
-
-    def __init__(self, url: str, token: str | None, host: str | None = None) -> None:
+    def __init__(self, url: str, token: str | None) -> None:
         self._url = url.rstrip("/")
         self._headers = {"Accept": "*/*"}
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
-        if host:
-            self._headers["Host"] = host
         self._opener = urllib.request.build_opener(_Redirects)
 
     def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Answer:
@@ -160,19 +154,19 @@ def _expect(answer: Answer, status: int, what: str) -> Answer:
 
 
 @contextlib.contextmanager
-def _deployed(env: str, host: str | None) -> Iterator[Client]:
-    """The stack's API, with a token that lives as long as this."""
+def _deployed(env: str, url: str | None) -> Iterator[Client]:
+    """The stack's API, or the one at the address, with a token that lives as long as this."""
     import boto3
 
     import stack
     import tokens
 
-    url = stack.outputs(boto3.client("cloudformation"), stack.stack_name(env))["ApiUrl"]
+    url = url or stack.outputs(boto3.client("cloudformation"), stack.stack_name(env))["ApiUrl"]
     vault = tokens.Vault(boto3.client("secretsmanager"), tokens.secret_name(env))
     owner = f"smoke-{int(time.time())}"
     token = vault.add(owner)
     try:
-        yield Client(url, token, host)
+        yield Client(url, token)
     finally:
         vault.remove(owner)
 
@@ -180,15 +174,15 @@ def _deployed(env: str, host: str | None) -> Iterator[Client]:
 def main(arguments: list[str]) -> int:
     """Run the job; the exit code is 1 if something does not work."""
     parser = argparse.ArgumentParser(description=__doc__)
-    where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("--url", help=f"the service's address; its token, if it wants one, in ${TOKEN_VARIABLE}")
-    where.add_argument("--env", help="the environment whose stack is asked: dev or prod")
-    parser.add_argument("--host", help="the Host header, for an emulator")
+    parser.add_argument("--env", help="dev or prod: makes a token for this run, and asks the environment's stack")
+    parser.add_argument("--url", help=f"asks here; without --env, with the token in ${TOKEN_VARIABLE} if there is one")
     given = parser.parse_args(arguments)
+    if not given.env and not given.url:
+        parser.error("--env or --url is needed")
     service = (
-        contextlib.nullcontext(Client(given.url, os.environ.get(TOKEN_VARIABLE), given.host))
-        if given.url
-        else _deployed(given.env, given.host)
+        _deployed(given.env, given.url)
+        if given.env
+        else contextlib.nullcontext(Client(given.url, os.environ.get(TOKEN_VARIABLE)))
     )
     try:
         with service as client:
