@@ -9,7 +9,11 @@ a set does the work, so that the peak memory of a set is its own; with `--jobs 1
 DIR/<engine>/<set>/<stem>.json.
 A whole run of a set is kept in benchmarks/results/accuracy-<engine>.json; `--no-save` keeps it out.
 
-`contours` is what a plain attempt gives, for comparison: adaptive threshold, contours, area filter.
+`contours` is what a plain attempt gives, for comparison: adaptive threshold, contours, area filter. A run of the engine
+that is kept runs it too and prints its F50 beside.
+
+The figures are those of the plans' own scorer, on purpose: `location-detection evaluate` works out the same ones by an
+implementation of its own, and shows names, areas, calibration and pictures besides.
 """
 
 from __future__ import annotations
@@ -26,6 +30,7 @@ import time
 import traceback
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -57,17 +62,32 @@ def main() -> int:
     if not stems_of:
         print(f"no plans of {', '.join(args.sets)} under {args.plans}", file=sys.stderr)
         return 2
-    out = args.out / args.engine
-    runs = {name: run_set(name, files, out / name, args) for name, files in stems_of.items()}
-    scores = score(args, out, stems_of)
-    rows = {name: {**scores.get(name, {}), **cost(runs[name])} for name in runs}
-    print_costs(rows)
-    failed = [f"{name}/{run.stem}: {run.error}" for name in runs for run in runs[name] if run.error]
+    kept = not (args.no_save or args.only or args.limit)
+    rows, failed = run_engine(args.engine, stems_of, args)
+    plain: dict[str, dict[str, Any]] = {}
+    if kept and args.engine == "engine":
+        print("\nthe same plans by contours:")
+        plain, _ = run_engine("contours", stems_of, args)
+        print()
+    print_summary(rows, plain)
     for line in failed:
         print(f"failed  {line}")
-    if not (args.no_save or args.only or args.limit):
-        save(args, rows)
+    if kept:
+        save(args.engine, args, rows)
+        if plain:
+            save("contours", args, plain)
     return 1 if failed else 0
+
+
+def run_engine(
+    engine: str, files_of: dict[str, list[Path]], args: argparse.Namespace
+) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """What an engine scored and cost, set by set, and the plans that it failed on."""
+    out = args.out / engine
+    runs = {name: run_set(name, engine, files, out / name, args) for name, files in files_of.items()}
+    scores = score(args, out, files_of)
+    rows = {name: {**scores.get(name, {}), **cost(runs[name])} for name in runs}
+    return rows, [f"{name}/{run.stem}: {run.error}" for name in runs for run in runs[name] if run.error]
 
 
 def parse_args() -> argparse.Namespace:
@@ -103,12 +123,10 @@ def plans_of(folder: Path, only: list[str] | None, limit: int | None) -> list[Pa
     return files
 
 
-def run_set(name: str, files: list[Path], out: Path, args: argparse.Namespace) -> list[Run]:
+def run_set(name: str, engine: str, files: list[Path], out: Path, args: argparse.Namespace) -> list[Run]:
     """Process every plan of a set and write its prediction."""
     out.mkdir(parents=True, exist_ok=True)
-    work = partial(
-        run_plan, out=out, engine=args.engine, threads=2 // args.jobs, debug=args.debug and args.debug / name
-    )
+    work = partial(run_plan, out=out, engine=engine, threads=2 // args.jobs, debug=args.debug and args.debug / name)
     runs: list[Run] = []
     with ProcessPoolExecutor(args.jobs, mp_context=get_context("spawn")) as pool:
         for run in pool.map(work, files):
@@ -241,24 +259,31 @@ def cost(runs: list[Run]) -> dict[str, Any]:
     }
 
 
-def print_costs(rows: dict[str, dict[str, Any]]) -> None:
-    """What the plans cost, as a table."""
-    print(f"{'set':14}{'p50 s':>8}{'p95 s':>8}{'max s':>8}{'peak MB':>9}{'failed':>8}")
+def print_summary(rows: dict[str, dict[str, Any]], plain: dict[str, dict[str, Any]]) -> None:
+    """How good and how dear the rooms of each set were, beside what contours find where that was measured."""
+    print(
+        f"{'set':14}{'F50':>7}{'F70':>7}{'F85':>7}{'split':>7}{'merged':>8}{'contours F50':>14}"
+        f"{'p50 s':>8}{'p95 s':>8}{'max s':>8}{'peak MB':>9}{'failed':>8}"
+    )
     for name, row in rows.items():
+        beside = f"{plain[name]['F50']:.3f}" if name in plain else "-"
         print(
-            f"{name:14}{row['seconds_p50_s']:8.2f}{row['seconds_p95_s']:8.2f}{row['seconds_max_s']:8.2f}"
+            f"{name:14}{row['F50']:7.3f}{row['F70']:7.3f}{row['F85']:7.3f}{row['split']:7}{row['merged']:8}{beside:>14}"
+            f"{row['seconds_p50_s']:8.2f}{row['seconds_p95_s']:8.2f}{row['seconds_max_s']:8.2f}"
             f"{row['peak_rss_mb']:9}{row['failed']:8}"
         )
 
 
-def save(args: argparse.Namespace, rows: dict[str, dict[str, Any]]) -> None:
-    """Keep the sets' figures beside those of earlier runs of other sets."""
-    file = RESULTS / f"accuracy-{args.engine}.json"
+def save(engine: str, args: argparse.Namespace, rows: dict[str, dict[str, Any]]) -> None:
+    """Keep the sets' figures, with the day they were taken, beside those of earlier runs of other sets."""
+    file = RESULTS / f"accuracy-{engine}.json"
+    day = datetime.now(UTC).date().isoformat()
     known = json.loads(file.read_text()) if file.exists() else {"sets": {}}
     known["machine"] = machine()
     known["sets"].update(
         {
-            name: {k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()} | {"jobs": args.jobs}
+            name: {k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}
+            | {"jobs": args.jobs, "date": day}
             for name, row in rows.items()
         }
     )
@@ -272,10 +297,20 @@ def machine() -> dict[str, Any]:
     return {
         "cpus": len(os.sched_getaffinity(0)),
         "arch": platform.machine(),
+        "cpu": cpu_name(),
         "python": platform.python_version(),
         "opencv": importlib.metadata.version("opencv-python-headless"),
         "numpy": importlib.metadata.version("numpy"),
     }
+
+
+def cpu_name() -> str:
+    """What the processor calls itself, where the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
 
 
 if __name__ == "__main__":
