@@ -97,7 +97,10 @@ BANDIT := 1.9.4
 PIP_AUDIT := 2.10.1
 WORKFLOW_TOOLS := build/venv-workflows
 AUDIT_TOOLS := build/venv-audit
-.PHONY: lint-workflows bandit audit
+# The scripts need boto3 alone, which the SAM CLI brings. The region is the credentials', not a default.
+ENV ?= dev
+SCRIPT = PATH="$(CURDIR)/$(SAM_TOOLS)/bin:$$PATH" $(SAM_TOOLS)/bin/python scripts
+.PHONY: lint-workflows bandit audit preflight deploy url smoke token costs
 
 lint-workflows: $(WORKFLOW_TOOLS)/.$(ACTIONLINT)-$(ZIZMOR) ## Lint .github with actionlint and zizmor, without a network
 	$(WORKFLOW_TOOLS)/bin/actionlint
@@ -108,6 +111,24 @@ bandit: $(AUDIT_TOOLS)/.$(BANDIT)-$(PIP_AUDIT) ## Look for careless code (assert
 
 audit: $(AUDIT_TOOLS)/.$(BANDIT)-$(PIP_AUDIT) ## Ask whether a pinned release has a known hole; needs the public index
 	$(AUDIT_TOOLS)/bin/pip-audit --strict --progress-spinner off --disable-pip --no-deps --requirement constraints.txt
+
+preflight: sam-tools ## Look whether ENV=dev or prod can be deployed into the account of the credentials
+	$(SCRIPT)/preflight.py --env $(ENV)
+
+deploy: sam-tools ## Deploy what build-aws built to ENV
+	SAM_CLI_TELEMETRY=0 $(SAM_TOOLS)/bin/sam deploy --config-env $(ENV) --no-confirm-changeset --no-progressbar
+
+url: sam-tools ## Print the address of ENV's API
+	@$(SCRIPT)/stack.py $(ENV) ApiUrl
+
+smoke: sam-tools ## Run a job through ENV's API, with a token for this run
+	$(SCRIPT)/smoke.py --env $(ENV)
+
+token: sam-tools ## Make a token of ENV for NAME and print it, once
+	@$(SCRIPT)/tokens.py add "$(NAME)" --env $(ENV)
+
+costs: ## Work out what AWS charges for 100, 10,000 and 1,000,000 plans a month
+	@$(PYTHON) scripts/costs.py
 
 $(WORKFLOW_TOOLS)/.$(ACTIONLINT)-$(ZIZMOR): # named by its releases, so that a new pin is a new file to make
 	@$(PYTHON) -m venv $(WORKFLOW_TOOLS)
