@@ -67,10 +67,21 @@ def client(service: Service, endpoint_url: str | None = None) -> Any:
                 read_timeout=READ_TIMEOUTS_S[service],
                 retries={"total_max_attempts": 1, "mode": "standard"},
                 max_pool_connections=MAX_CONNECTIONS,
-                signature_version="s3v4" if service == "s3" else None,
+                **(_s3_options(endpoint_url) if service == "s3" else {}),
             )
             found = _clients[key] = boto3.client(service, endpoint_url=endpoint_url, config=config)
     return found
+
+
+def _s3_options(endpoint_url: str | None) -> dict[str, Any]:
+    """Signatures that every region takes, on addresses of the bucket's own region.
+
+    Signed URLs would otherwise lead to the global address, which redirects, and no form can follow. Another store than
+    AWS's seldom has a name for each bucket.
+    """
+    elsewhere = endpoint_url or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    options = {} if elsewhere else {"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"}
+    return {"signature_version": "s3v4", "s3": options}
 
 
 def forget_clients() -> None:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 CHUNK_BYTES: Final = 1024 * 1024
 PART_BYTES: Final = 8 * 1024 * 1024
 """What is larger goes up in parts of this size."""
+MOST_AT_ONCE: Final = 1000
+"""How many versions S3 removes in one call."""
 _NO_KEY: Final = ("NoSuchKey", "404")  # a HEAD's answer has no body, and so no code but its status
 
 _T = TypeVar("_T")
@@ -86,6 +88,8 @@ class AwsBlobs(BlobStore):
         check_key(target)
         if not is_key(source):
             return False
+        if source == target:
+            return self.size_bytes(source) is not None
         copied = self._unless_absent(
             lambda: self._client().copy_object(
                 Bucket=self._bucket, Key=target, CopySource={"Bucket": self._bucket, "Key": source}
@@ -93,8 +97,7 @@ class AwsBlobs(BlobStore):
         )
         if copied is None:
             return False
-        if source != target:
-            self._calls(lambda: self._client().delete_object(Bucket=self._bucket, Key=source))
+        self._calls(lambda: self._client().delete_object(Bucket=self._bucket, Key=source))
         return True
 
     def delete_prefix(self, prefix: str) -> int:
@@ -107,20 +110,10 @@ class AwsBlobs(BlobStore):
             raise ValueError("an empty prefix would remove everything")
         if not is_prefix(prefix):
             return 0
-        removed, places = 0, dict[str, str]()
-        while True:
-            page = self._calls(partial(self._versions, prefix, places))
-            versions = page.get("Versions", [])
-            self._delete(
-                [
-                    {"Key": found["Key"], "VersionId": found["VersionId"]}
-                    for found in (*versions, *page.get("DeleteMarkers", []))
-                ]
-            )
-            removed += sum(found["IsLatest"] for found in versions)
-            if not page.get("IsTruncated"):
-                return removed
-            places = {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page["NextVersionIdMarker"]}
+        found, removed = self._versions(prefix)
+        for start in range(0, len(found), MOST_AT_ONCE):
+            self._delete(found[start : start + MOST_AT_ONCE])
+        return removed
 
     def presign_upload(self, key: str, max_bytes: int, expires_s: int) -> UploadTicket:
         """See `BlobStore.presign_upload`; S3 itself refuses a larger file, and any after that time."""
@@ -212,7 +205,21 @@ class AwsBlobs(BlobStore):
         with suppress(self._client().exceptions.NoSuchUpload):
             self._client().abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload_id)
 
-    def _versions(self, prefix: str, places: dict[str, str]) -> ListObjectVersionsOutputTypeDef:
+    def _versions(self, prefix: str) -> tuple[list[ObjectIdentifierTypeDef], int]:
+        """All versions and delete markers under the prefix, and how many files are there now."""
+        found: list[ObjectIdentifierTypeDef] = []
+        files, places = 0, dict[str, str]()
+        while True:
+            page = self._calls(partial(self._page_of_versions, prefix, places))
+            versions = page.get("Versions", [])
+            files += sum(version["IsLatest"] for version in versions)
+            for one in (*versions, *page.get("DeleteMarkers", [])):
+                found.append({"Key": one["Key"], "VersionId": one["VersionId"]})
+            if not page.get("IsTruncated"):
+                return found, files
+            places = {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page["NextVersionIdMarker"]}
+
+    def _page_of_versions(self, prefix: str, places: dict[str, str]) -> ListObjectVersionsOutputTypeDef:
         more: Any = places
         return self._client().list_object_versions(Bucket=self._bucket, Prefix=prefix, **more)
 
@@ -227,8 +234,7 @@ class AwsBlobs(BlobStore):
                     "DeleteObjects",
                 )
 
-        if found:
-            self._calls(delete)
+        self._calls(delete)
 
 
 def _parts(data: bytes | BinaryIO) -> Iterator[bytes]:

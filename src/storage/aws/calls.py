@@ -14,6 +14,7 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     NoCredentialsError,
+    NoRegionError,
     ParamValidationError,
     PartialCredentialsError,
 )
@@ -140,6 +141,6 @@ def is_hiccup(error: BaseException) -> bool:
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return status >= 500 or status == 429 or error_code(error) in _THROTTLED
-    if isinstance(error, NoCredentialsError | PartialCredentialsError | ParamValidationError):
+    if isinstance(error, NoCredentialsError | NoRegionError | PartialCredentialsError | ParamValidationError):
         return False
     return isinstance(error, BotoCoreError)
