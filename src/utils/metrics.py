@@ -17,6 +17,8 @@ from utils.logging import SERVICE
 
 NAMESPACE: Final = "LocationDetection"
 SWITCH: Final = "LOCATION_DETECTION_METRICS"
+SERVICE_VARIABLE: Final = "POWERTOOLS_SERVICE_NAME"
+"""Names the deployment, so that the numbers of several in one account stay apart."""
 
 _Dimensions = tuple[tuple[str, str], ...]
 
@@ -45,7 +47,7 @@ class Metrics:
         if not kept:
             return
         for dimensions, values in kept.items():
-            lines = EphemeralMetrics(namespace=NAMESPACE, service=SERVICE)
+            lines = EphemeralMetrics(namespace=NAMESPACE, service=os.environ.get(SERVICE_VARIABLE, SERVICE))
             for name, value in dimensions:
                 lines.add_dimension(name, value)
             for name, unit, number in values:

@@ -44,6 +44,15 @@ def test_numbers_of_the_same_dimensions_are_one_line(capsys: pytest.CaptureFixtu
     assert written(capsys) == []  # what was written is forgotten
 
 
+def test_deployments_in_one_account_stay_apart(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(metrics.SERVICE_VARIABLE, "location-detection-prod")
+    metrics.count("PreviewHits")
+    metrics.flush()
+    assert [line["service"] for line in written(capsys)] == ["location-detection-prod"]
+
+
 def test_more_values_than_a_line_takes_are_several_lines(capsys: pytest.CaptureFixture[str]) -> None:
     for rooms in range(250):
         metrics.count("RoomsPerPage", rooms, model_version="m")
