@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from evaluation.truth import LabelledPage
     from models.blueprint import PageSelection
 
+_MOST_NOTES = 20
 _WIDE_COLUMNS = 160  # where no terminal says how wide it is
 
 
@@ -41,6 +42,9 @@ def evaluate(
     out: Annotated[
         Path | None,
         typer.Option(metavar="DIR", file_okay=False, help="Write what was found as DIR/<set>/<stem>.json."),
+    ] = None,
+    sets: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME", help="Only this set; may be repeated.")
     ] = None,
     limit: Annotated[int | None, typer.Option(metavar="N", min=1, help="At most N plans a set, evenly spread.")] = None,
     pages: Annotated[str | None, typer.Option(metavar="1-3,7", help="Only plans on these pages.")] = None,
@@ -65,7 +69,8 @@ def evaluate(
     from evaluation.collect import collect, selected
 
     collection = collect(plans)
-    wanted = selected(collection.pages, selection, limit)
+    _check_sets(sets, collection)
+    wanted = selected(collection.pages, selection, limit, sets)
     if not wanted:
         _say_problems(collection, None)
         typer.echo(_nothing(plans, collection), err=True)
@@ -88,6 +93,14 @@ def _page_selection(pages: str | None) -> PageSelection:
         return PageSelection.parse(pages)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--pages") from None
+
+
+def _check_sets(sets: list[str] | None, collection: Collection) -> None:
+    known = sorted({page.set_name for page in collection.pages})
+    for name in sets or []:
+        if name not in known:
+            listed = ", ".join(_shown(each) for each in known) or "none"
+            raise typer.BadParameter(f"there is no set {name!r}; there are: {listed}", param_hint="--set")
 
 
 def _settings(given: list[str], jobs: int) -> Settings:
@@ -193,12 +206,11 @@ def _print_tables(evaluation: Evaluation) -> None:
 
 def _say_problems(collection: Collection, evaluation: Evaluation | None) -> None:
     """What was left out and what failed, on stderr."""
-    for note in collection.notes:
+    notes = [*collection.notes, *(evaluation.notes if evaluation is not None else ())]
+    for note in notes[:_MOST_NOTES]:
         typer.echo(f"note: {_shown(note)}", err=True)
-    results = [result for run in evaluation.runs for result in run.results] if evaluation is not None else []
-    for result in results:
-        for note in result.page.notes:
-            typer.echo(f"note: {_shown(f'{result.page.set_name}/{result.page.document.name}: {note}')}", err=True)
+    if len(notes) > _MOST_NOTES:
+        typer.echo(f"note: and {len(notes) - _MOST_NOTES} more; --json and --html list them all", err=True)
     for problem in (*collection.problems, *(evaluation.problems if evaluation is not None else ())):
         counted = " (counts as nothing found)" if problem.counted else ""
         typer.echo(f"failed: {_shown(f'{problem.where}: {problem.reason}')}{counted}", err=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -58,14 +58,17 @@ def collect(root: Path) -> Collection:
     return Collection(tuple(unique), tuple(problems), tuple(notes))
 
 
-def selected(pages: tuple[LabelledPage, ...], selection: PageSelection, limit: int | None) -> list[LabelledPage]:
-    """The plans on the pages wanted, at most `limit` a set, spread evenly over it."""
-    sets: dict[str, list[LabelledPage]] = defaultdict(list)
+def selected(
+    pages: Iterable[LabelledPage], selection: PageSelection, limit: int | None = None, sets: Sequence[str] | None = None
+) -> list[LabelledPage]:
+    """The plans of the sets and on the pages wanted, at most `limit` a set, spread evenly over it."""
+    kept_sets: dict[str, list[LabelledPage]] = defaultdict(list)
     for page in pages:
-        if not selection.ranges or any(first <= page.page <= last for first, last in selection.ranges):
-            sets[page.set_name].append(page)
+        on_page = not selection.ranges or any(first <= page.page <= last for first, last in selection.ranges)
+        if on_page and (not sets or page.set_name in sets):
+            kept_sets[page.set_name].append(page)
     kept = []
-    for members in sets.values():
+    for members in kept_sets.values():
         count = len(members) if limit is None else min(limit, len(members))
         kept += [members[place * len(members) // count] for place in range(count)]
     return kept

@@ -40,7 +40,7 @@ def to_record(evaluation: Evaluation, collection: Collection) -> dict[str, Any]:
             if result.score is not None
         ],
         "failed": [_problem(problem) for problem in (*collection.problems, *evaluation.problems)],
-        "notes": list(collection.notes),
+        "notes": [*collection.notes, *evaluation.notes],
         "cost": {
             "threads": evaluation.settings.threads,
             "sets": {run.name: asdict(run.cost()) for run in evaluation.runs},

@@ -29,6 +29,7 @@ from evaluation.run import Evaluation
 _HERE: Final = Path(__file__).parent
 _PLOT_PX: Final = 240.0
 _LARGEST_DOT_PX: Final = 14.0
+_COMPARED: Final = {"polygon": None, "bbox": "compared by boxes", "obb": "compared by turned boxes, not all labelled"}
 
 
 def to_html(evaluation: Evaluation, collection: Collection, *, title: str, made: datetime) -> bytes:
@@ -60,7 +61,7 @@ def to_html(evaluation: Evaluation, collection: Collection, *, title: str, made:
         dots=dots(evaluation.claims),
         plot_px=_PLOT_PX,
         failed=[*collection.problems, *evaluation.problems],
-        notes=[*collection.notes, *_page_notes(evaluation)],
+        notes=[*collection.notes, *evaluation.notes],
         cards=cards(evaluation),
         legend=LEGEND,
     )
@@ -84,6 +85,7 @@ class Card:
     score: PageScore
     seconds_s: float | None
     reason: str | None
+    compared: str | None
     source: str | None
 
     @property
@@ -112,17 +114,9 @@ def _card(set_name: str, result: PageResult) -> Card:
         result.score,
         result.seconds_s,
         result.problem.reason if result.problem is not None else None,
+        _COMPARED[result.page.kind],
         picture if isinstance(picture, str) else None,
     )
-
-
-def _page_notes(evaluation: Evaluation) -> list[str]:
-    return [
-        f"{run.name}/{result.page.document.name} page {result.page.page}: {note}"
-        for run in evaluation.runs
-        for result in run.results
-        for note in result.page.notes
-    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,16 @@ class Evaluation:
         return [result.problem for run in self.runs for result in run.results if result.problem is not None]
 
     @property
+    def notes(self) -> list[str]:
+        """What was repaired or left out on single plans."""
+        return [
+            f"{run.name}/{result.page.document.name} page {result.page.page}: {note}"
+            for run in self.runs
+            for result in run.results
+            for note in result.page.notes
+        ]
+
+    @property
     def claims(self) -> list[tuple[float, bool]]:
         """Every found room's confidence and whether it is right, over all sets."""
         return [claim for run in self.runs for score in run.scores for claim in score.claims]

@@ -124,7 +124,7 @@ def test_bad_plans_stop_nothing_and_are_listed(plans: Path, run_cli: Run, tmp_pa
     said = done.stderr.decode().splitlines()
     assert [line for line in said if line.startswith("note: ")] == [
         "note: notes.json: no labels in a format known here (our own, COCO, labelme); left out",
-        "note: plans/eight.png: room 1 crosses itself; repaired (50 % of what it encloses was kept)",
+        "note: plans/eight.png page 1: room 1 crosses itself; repaired (50 % of what it encloses was kept)",
     ]
     failed = [line for line in said if line.startswith("failed: ")]
     assert len(failed) == 3
@@ -134,6 +134,7 @@ def test_bad_plans_stop_nothing_and_are_listed(plans: Path, run_cli: Run, tmp_pa
     assert failed[2].endswith("(counts as nothing found)")
     record = json.loads((tmp_path / "f.json").read_text())
     assert [problem["counts_as_nothing_found"] for problem in record["failed"]] == [False, False, True]
+    assert [f"note: {note}" for note in record["notes"]] == said[:2]
     assert record["sets"]["two"]["plans"] == 3
     assert record["sets"]["one"]["F50"] == 1.0
     text = "".join(parts_of(tmp_path / "f.html").text)
@@ -205,6 +206,12 @@ def test_a_limit_pages_and_settings_of_the_engine(plans: Path, tmp_path: Path) -
     record = json.loads((tmp_path / "f").read_text())
     assert [plan["file"] for plan in record["plans"]] == ["a.png", "c.png"]
     assert (record["settings"]["max_side_px"], record["cost"]["threads"]) == (600, 1)
+    alone = invoke(plans, "--set", "two", "--json", tmp_path / "g")
+    assert alone.exit_code == 0
+    assert list(json.loads((tmp_path / "g").read_text())["sets"]) == ["two"]
+    unknown = invoke(plans, "--set", "three")
+    assert unknown.exit_code == 2
+    assert "there is no set 'three'; there are: one, two" in " ".join(unknown.stderr.replace("│", " ").split())
     nothing = invoke(plans, "--pages", "2")
     assert nothing.exit_code == 1
     assert "error: none of the plans is on the pages asked for" in nothing.stderr
@@ -221,6 +228,16 @@ def test_no_plans_at_all_says_what_is_taken(tmp_path: Path) -> None:
     assert done.exit_code == 1
     assert "failed: a.json: it is broken JSON" in done.stderr
     assert "error: not one plan can be used; see above" in done.stderr
+
+
+def test_many_notes_are_cut_short_on_the_terminal_alone(tmp_path: Path) -> None:
+    ring = draw_plan(tmp_path / "a.png", 1)[0]
+    write(tmp_path / "a.json", own("a.png", [ring, *[[(0, 0), (5, 5)]] * 30]))
+    done = invoke(tmp_path, "--json", tmp_path / "out")
+    assert done.exit_code == 0
+    assert len(done.stderr.splitlines()) == 21
+    assert done.stderr.splitlines()[-1] == "note: and 10 more; --json and --html list them all"
+    assert len(json.loads((tmp_path / "out").read_text())["notes"]) == 30
 
 
 def test_predictions_of_equal_stems_do_not_meet(tmp_path: Path) -> None:
