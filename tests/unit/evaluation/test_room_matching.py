@@ -100,6 +100,14 @@ def test_a_crumb_splits_nothing() -> None:
     assert match_rooms([crumb, rest], [shapely.box(0, 0, 10, 10)]).split == ()
 
 
+def test_of_equal_pairs_the_latest_goes_first() -> None:
+    whole, halves = shapely.box(0, 0, 10, 10), [shapely.box(0, 0, 10, 5), shapely.box(0, 5, 10, 10)]
+    assert [(m.found, m.true, m.iou) for m in match_rooms([whole], halves).matches] == [(0, 1, 0.5)]
+    assert [(m.found, m.true, m.iou) for m in match_rooms(halves, [whole]).matches] == [(1, 0, 0.5)]
+    twice = match_rooms([whole, whole], [whole, whole]).matches
+    assert [(m.found, m.true) for m in twice] == [(1, 1), (0, 0)]
+
+
 def test_no_rooms_match_no_rooms() -> None:
     assert match_rooms([], [shapely.box(0, 0, 1, 1)]) == match_rooms([shapely.box(0, 0, 1, 1)], []) == Matching()
     apart = match_rooms([shapely.box(0, 0, 1, 1)], [shapely.box(1, 0, 2, 1)])
