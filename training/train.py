@@ -16,6 +16,7 @@ from typing import Any, Final
 import cv2
 import numpy as np
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
@@ -30,6 +31,7 @@ WARM_STEPS: Final = 150
 CIS_SHARE: Final = 0.22
 # Openings are few and decide whether two rooms are one.
 CLASS_WEIGHTS: Final = (1.0, 1.0, 2.0, 5.0, 3.0)
+AGREE: Final = 8
 MEAN_KEEPS: Final = 0.997
 _WORKER_RUN: Final = 1_000_000
 _HELD_OUT: Final = 900_000_000
@@ -133,14 +135,43 @@ def rate_at(step: int, last: int, decay: int) -> float:
     return RATE * up * down
 
 
-def train(out: Path, steps: int, decay: int, resume: Path | None, seed: int, workers: int, threads: int) -> None:
-    """Train up to step `steps` and leave the checkpoint at `out`, with a copy on the way every 250 steps."""
+def agree(net: nn.Module, count: int) -> None:
+    """Make the weights of all peers their mean."""
+    with torch.no_grad():
+        values = [v for v in net.state_dict().values() if v.dtype.is_floating_point]
+        flat = torch.cat([v.reshape(-1) for v in values])
+        dist.all_reduce(flat)
+        flat /= count
+        at = 0
+        for value in values:
+            value.copy_(flat[at : at + value.numel()].view_as(value))
+            at += value.numel()
+
+
+def train(
+    out: Path,
+    steps: int,
+    decay: int,
+    resume: Path | None,
+    seed: int,
+    workers: int,
+    threads: int,
+    rank: int = 0,
+    peers: int = 1,
+) -> None:
+    """Train up to step `steps` and leave the checkpoint at `out`, with a copy on the way every 100 steps.
+
+    Several peers, a process each, see other drawings and take the mean of their weights every `AGREE` steps: on a busy
+    machine that loses less than threads that wait for each other at every layer.
+    """
     torch.manual_seed(seed)
     torch.set_num_threads(threads)
     net = RoomNet().to(memory_format=torch.channels_last)
     mean = RoomNet()
     rule = torch.optim.AdamW(net.parameters(), lr=RATE, weight_decay=1e-2)
     first = 0
+    if peers > 1:
+        dist.init_process_group("gloo", init_method="tcp://127.0.0.1:29533", rank=rank, world_size=peers)
     if resume is not None:
         kept = torch.load(resume, map_location="cpu", weights_only=True)
         net.load_state_dict(kept["net"])
@@ -151,7 +182,7 @@ def train(out: Path, steps: int, decay: int, resume: Path | None, seed: int, wor
         mean.load_state_dict(net.state_dict())
     weights = torch.tensor(CLASS_WEIGHTS)
     loader = DataLoader(
-        Crops(first * BATCH, seed), BATCH, collate_fn=stack, num_workers=workers, prefetch_factor=4 if workers else None
+        Crops(first * BATCH, seed + rank), BATCH, collate_fn=stack, num_workers=workers, prefetch_factor=4 if workers else None
     )
     batches = iter(loader)
     began, total = time.monotonic(), 0.0
@@ -174,13 +205,17 @@ def train(out: Path, steps: int, decay: int, resume: Path | None, seed: int, wor
                 else:
                     kept_value.copy_(value)
         total += loss.item()
+        if peers > 1 and (step + 1) % AGREE == 0:
+            agree(net, peers)
+        if rank > 0:
+            continue
         if (step + 1) % 50 == 0:
             print(
                 f"{step + 1} loss {total / 50:.4f} {(time.monotonic() - began) / (step + 1 - first):.2f} s/step",
                 flush=True,
             )
             total = 0.0
-        if (step + 1) % 250 == 0 or step + 1 == steps:
+        if (step + 1) % 100 == 0 or step + 1 == steps:
             torch.save(
                 {"net": net.state_dict(), "mean": mean.state_dict(), "rule": rule.state_dict(), "step": step + 1}, out
             )
@@ -198,9 +233,21 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rank", type=int, default=0, help="which of the peers this process is")
+    parser.add_argument("--peers", type=int, default=1)
     given = parser.parse_args()
     given.out.parent.mkdir(parents=True, exist_ok=True)
-    train(given.out, given.steps, given.decay, given.resume, given.seed, given.workers, given.threads)
+    train(
+        given.out,
+        given.steps,
+        given.decay,
+        given.resume,
+        given.seed,
+        given.workers,
+        given.threads,
+        given.rank,
+        given.peers,
+    )
 
 
 if __name__ == "__main__":

@@ -62,3 +62,13 @@ class Regions:
     wall_px: float = 0.0
     faces: FloatArray = field(default_factory=lambda: np.zeros((0, 4)))
     message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RasterFind:
+    """What was found in a working picture, in its own pixels: labels as in `Regions`, closures, typical thickness."""
+
+    labels: LabelImage
+    regions: list[Region]
+    closures: list[Closure]
+    wall_px: float

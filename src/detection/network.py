@@ -1,0 +1,69 @@
+"""What the segmentation network sees in a picture: shares of outside, room, wall, opening and window a pixel.
+
+The weights (`weights/rooms.onnx`; docs/model-card.md says how they were made) are run by OpenCV's own dnn module.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from detection.morphology import resized
+from detection.regions import ByteImage
+
+WEIGHTS: Final = Path(__file__).parent / "weights" / "rooms.onnx"
+_MULTIPLE: Final = 32  # the sides of what the network takes
+
+Shares = NDArray[np.float32]
+_lock = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The network's view of a picture; each float32 (h, w) in 0..1, the first five sum to one.
+
+    Attributes:
+        depth: how far inside a room, 1 from 24 px of the network's picture on; 0 at what bounds the room.
+    """
+
+    outside: Shares
+    room: Shares
+    wall: Shares
+    opening: Shares
+    window: Shares
+    depth: Shares
+
+
+def available() -> bool:
+    """Whether the weights are there."""
+    return WEIGHTS.is_file()
+
+
+def see(grey: ByteImage) -> Evidence:
+    """The evidence in a grey picture (uint8 h x w, ink dark) in the picture's own pixels."""
+    height, width = grey.shape
+    down, right = -height % _MULTIPLE, -width % _MULTIPLE
+    paper = int(np.percentile(grey, 90))
+    padded = np.pad(grey, ((0, down), (0, right)), constant_values=paper)
+    with _lock:  # the network keeps its buffers between calls
+        network = _network()
+        network.setInput(padded[None, None].astype(np.float32) / np.float32(255))
+        said = network.forward()
+    return Evidence(*(np.ascontiguousarray(channel[:height, :width]) for channel in said[0]))
+
+
+@lru_cache(maxsize=1)
+def _network() -> cv2.dnn.Net:
+    return cv2.dnn.readNetFromONNX(np.frombuffer(WEIGHTS.read_bytes(), np.uint8))
+
+
+def enlarged(shares: Shares, width_px: int, height_px: int) -> Shares:
+    """The shares at another size."""
+    return resized(shares, width_px, height_px, cv2.INTER_LINEAR)

@@ -1,0 +1,213 @@
+"""The search for rooms in what the network sees: walls and openings are barriers, closed areas are rooms.
+
+Glossary: the *barrier* is what no room reaches into: walls, windows, doors and the gaps between wall ends; an area's
+*ridge* is where the network sees a boundary that nothing was drawn for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from detection import network
+from detection.morphology import Mask, box, components, dilated, distances
+from detection.network import Evidence, Shares
+from detection.openings import Gap, door_reach, fill_gap, find_caps, find_gaps
+from detection.regions import ByteImage, Debug, LabelImage, RasterFind, Region
+
+_LEAST_EXTENT_PX: Final = 32
+_LEAST_ROOM: Final = 0.5
+
+
+def search(grey: ByteImage, debug: Debug | None = None) -> RasterFind | str:
+    """The rooms in a grey picture with a blank margin (uint8 h x w), or a sentence that says why there are none."""
+    evidence = network.see(grey)
+    barrier = ((evidence.wall + evidence.opening + evidence.window) > 0.5).astype(np.uint8)
+    extent_px = _extent(barrier)
+    if extent_px < _LEAST_EXTENT_PX:
+        return "No walls were found on this page."
+    wall_px = _thickness((evidence.wall > 0.5).astype(np.uint8))
+    gaps, door_px = _gaps(evidence, wall_px, extent_px)
+    used = [gap for gap in gaps if gap.depth_px <= door_px]
+    closed = barrier.copy()
+    for gap in used:
+        fill_gap(closed, gap)
+    labels, regions = _rooms(closed, evidence, extent_px)
+    if debug is not None:
+        _draw_steps(debug, grey, evidence, barrier, closed, labels)
+    return RasterFind(labels, regions, [gap.closure() for gap in used], wall_px)
+
+
+def _gaps(evidence: Evidence, wall_px: float, extent_px: int) -> tuple[list[Gap], float]:
+    """The gaps before all wall ends, shallowest first, and how wide a door may be."""
+    standing = ((evidence.wall + evidence.window) > 0.5).astype(np.uint8)
+    faint = (evidence.opening > 0.2).astype(np.uint8)
+    caps = find_caps(standing, max(2, round(wall_px)), max(2.0, 0.4 * wall_px))
+    gaps = find_gaps(caps, standing, faint, 0.45 * extent_px)
+    return gaps, door_reach(gaps, max(2, round(wall_px)), extent_px)
+
+
+def _draw_steps(
+    debug: Debug, grey: ByteImage, evidence: Evidence, barrier: Mask, closed: Mask, labels: LabelImage
+) -> None:
+    base = np.repeat(grey[..., None], 3, axis=2)
+    tints = (
+        (evidence.outside, (255, 235, 215)),
+        (evidence.room, (215, 255, 215)),
+        (evidence.wall, (0, 0, 0)),
+        (evidence.opening, (0, 0, 255)),
+        (evidence.window, (255, 0, 0)),
+    )
+    debug("evidence", np.asarray(sum(share[..., None] * np.array(tint) for share, tint in tints), np.uint8))
+    debug("depth", np.asarray(evidence.depth * 255, np.uint8))
+    seen = base.copy()
+    seen[closed > 0] = (0, 180, 0)
+    seen[barrier > 0] = (0, 0, 200)
+    debug("openings", seen)
+    shades = np.random.default_rng(0).integers(60, 255, (int(labels.max()) + 1, 3), dtype=np.uint8)
+    shades[0] = 255
+    debug("rooms", (0.4 * base + 0.6 * shades[labels]).astype(np.uint8))
+
+
+def _extent(barrier: Mask) -> int:
+    rows, columns = np.flatnonzero(barrier.any(1)), np.flatnonzero(barrier.any(0))
+    if not len(rows):
+        return 0
+    return int(max(rows[-1] - rows[0], columns[-1] - columns[0]))
+
+
+def _thickness(walls: Mask) -> float:
+    """The typical wall's thickness: twice the median depth of the pixels that lie deepest across it."""
+    depth = distances(walls)
+    ridge = (depth >= dilated(depth, box(3, 3))) & (depth > 0)
+    return 2 * float(np.median(depth[ridge])) if ridge.any() else 4.0
+
+
+def _rooms(closed: Mask, evidence: Evidence, extent_px: int) -> tuple[LabelImage, list[Region]]:
+    """Closed areas that the network takes for rooms, and what it takes for rooms where an opening stayed open."""
+    half_px = max(3.0, 0.009 * extent_px)
+    least_px = 6 * half_px**2
+    free = (closed == 0).astype(np.uint8)
+    areas, stats = components(free, connectivity=4)
+    count = len(stats)
+    size = np.maximum(stats[:, cv2.CC_STAT_AREA], 1)
+    room = np.bincount(areas.ravel(), evidence.room.ravel(), count) / size
+    edge = np.unique(np.concatenate([areas[0], areas[-1], areas[:, 0], areas[:, -1]]))
+    keep = room > _LEAST_ROOM
+    keep[0] = False
+    keep[edge] = False
+    inside = keep[areas]
+    leaking = np.isin(areas, edge[edge > 0]) & (evidence.room > evidence.outside)
+    pieces = _pieces((inside | leaking).astype(np.uint8), evidence.depth, least_px)
+    return _kept(pieces, inside, least_px, half_px)
+
+
+def _kept(
+    pieces: LabelImage, inside: NDArray[np.bool_], least_px: float, half_px: float
+) -> tuple[LabelImage, list[Region]]:
+    labels = np.zeros(pieces.shape, np.int32)
+    regions: list[Region] = []
+    count = int(pieces.max()) + 1
+    closed = np.bincount(pieces.ravel(), inside.ravel(), count) / np.maximum(
+        np.bincount(pieces.ravel(), minlength=count), 1
+    )
+    for number, at in _boxes(pieces):
+        own = (pieces[at] == number).astype(np.uint8)
+        if own.sum() < least_px:
+            continue
+        parts, stats = components(own, connectivity=4)
+        if len(stats) > 2:
+            own = (parts == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())).astype(np.uint8)
+        if distances(np.pad(own, 1)).max() < half_px:
+            continue
+        label = len(regions) + 1
+        labels[at][own > 0] = label
+        whole = closed[number] > 0.9
+        regions.append(Region(label, 0.85 if whole else 0.5, () if whole else ("leaky",)))
+    return labels, regions
+
+
+def _boxes(labels: LabelImage) -> list[tuple[int, tuple[slice, slice]]]:
+    """The labels in use, each with the box around it."""
+    out = []
+    order = np.argsort(labels, axis=None, kind="stable")
+    values = labels.ravel()[order]
+    starts = np.flatnonzero(np.diff(values, prepend=-1))
+    for k, start in enumerate(starts):
+        if values[start] == 0:
+            continue
+        end = starts[k + 1] if k + 1 < len(starts) else len(values)
+        rows, columns = np.divmod(order[start:end], labels.shape[1])
+        box_of = slice(int(rows.min()), int(rows.max()) + 1), slice(int(columns.min()), int(columns.max()) + 1)
+        out.append((int(values[start]), box_of))
+    return out
+
+
+_LEVELS: Final = (0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.12, 0.05, 0.0)
+_DROP: Final = 0.5
+
+
+@dataclass(slots=True)
+class _Seed:
+    pixel: int
+    peak: float
+    area: int
+
+
+def _pieces(mask: Mask, depth: Shares, least_px: float) -> LabelImage:
+    """The mask cut along the valleys of the depth: int32 (h, w), 0 outside the mask.
+
+    Two summits stay apart if the way between them drops to less than half of the lower one.
+    """
+    depth = np.where(mask > 0, np.maximum(depth, 0.001), 0).astype(np.float32)
+    flat = depth.ravel()
+    seeds: list[_Seed] = []
+    for level in _LEVELS:
+        parts, stats = components(((depth > level) & (mask > 0)).astype(np.uint8), connectivity=4)
+        of = parts.ravel()
+        held: dict[int, list[_Seed]] = {}
+        for seed in seeds:
+            held.setdefault(int(of[seed.pixel]), []).append(seed)
+        kept: list[_Seed] = []
+        fresh = np.ones(len(stats), bool)
+        fresh[0] = False
+        for part, group in held.items():
+            fresh[part] = False
+            group.sort(key=lambda s: (-s.peak, s.pixel))
+            top = group[0]
+            stay = [top]
+            for seed in group[1:]:
+                if seed.area >= 0.5 * least_px and seed.peak - level >= _DROP * seed.peak and level < seed.peak:
+                    stay.append(seed)
+            if len(stay) == 1:
+                top.area = int(stats[part, cv2.CC_STAT_AREA])
+            kept += stay
+        if fresh.any():
+            for part in np.flatnonzero(fresh):
+                x, y, w, h = (int(v) for v in stats[part][:4])
+                own = np.where(parts[y : y + h, x : x + w] == part, depth[y : y + h, x : x + w], -1)
+                row, column = np.unravel_index(int(own.argmax()), own.shape)
+                pixel = (y + int(row)) * mask.shape[1] + x + int(column)
+                kept.append(_Seed(pixel, float(flat[pixel]), int(stats[part, cv2.CC_STAT_AREA])))
+        seeds = kept
+    return _flooded(mask, depth, seeds)
+
+
+def _flooded(mask: Mask, depth: Shares, seeds: list[_Seed]) -> LabelImage:
+    markers = np.zeros(mask.shape, np.int32)
+    for number, seed in enumerate(seeds, 1):
+        markers.ravel()[seed.pixel] = number
+    hills = (250 - np.clip(depth * 250, 0, 250)).astype(np.uint8)
+    hills[mask == 0] = 255  # what lies between the rooms is flooded last, and taken away again
+    grown = cv2.watershed(np.repeat(hills[..., None], 3, 2), markers)
+    grown[grown < 0] = 0
+    # The lines between pieces that watershed leaves, back to a neighbour.
+    lost = (mask > 0) & (grown == 0)
+    spread = dilated(grown.astype(np.uint16), box(3, 3)).astype(np.int32)
+    grown[lost] = spread[lost]
+    grown[mask == 0] = 0
+    return np.asarray(grown, np.int32)
