@@ -88,6 +88,11 @@ def test_where_rooms_are_not_labelled_only_recall_counts() -> None:
     assert mean_figures([[part]], np.random.default_rng(0)).f1[0] == pytest.approx(2 / 3)
 
 
+def test_a_confidence_claims_an_iou_of_070() -> None:
+    cut = [scored([found_room(box(0, 0, 10, width), confidence=0.8)], [true_room(A)]) for width in (7.0, 6.9, 5.5)]
+    assert [score.claims for score in cut] == [((0.8, True),), ((0.8, False),), ((0.8, False),)]
+
+
 def test_the_mean_counts_every_set_the_same() -> None:
     perfect, missed = PageScore(1, 1, (1, 1, 0)), PageScore(9, 9, (0, 0, 0))
     mean = mean_figures([[perfect], [missed] * 5], np.random.default_rng(0))
