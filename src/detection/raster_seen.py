@@ -14,13 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection import network
-from detection.morphology import Mask, box, components, dilated, distances
+from detection.morphology import Mask, Stats, box, components, dilated, distances
 from detection.network import Evidence, Shares
 from detection.openings import Gap, door_reach, fill_gap, find_caps, find_gaps
 from detection.regions import ByteImage, Debug, LabelImage, RasterFind, Region
 
 _LEAST_EXTENT_PX: Final = 32
 _LEAST_ROOM: Final = 0.5
+_LEVELS: Final = (0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.12, 0.05, 0.0)
+_DROP: Final = 0.5
+_CROSS: Final = np.asarray(cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)), np.uint8)
 
 
 def search(grey: ByteImage, debug: Debug | None = None) -> RasterFind | str:
@@ -147,67 +150,90 @@ def _boxes(labels: LabelImage) -> list[tuple[int, tuple[slice, slice]]]:
     return out
 
 
-_LEVELS: Final = (0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.12, 0.05, 0.0)
-_DROP: Final = 0.5
-
-
 @dataclass(slots=True)
-class _Seed:
+class _Summit:
+    """A place deepest inside: what grows from it is a piece, until it joins a higher summit."""
+
+    number: int
     pixel: int
     peak: float
-    area: int
+    area_px: int
 
 
 def _pieces(mask: Mask, depth: Shares, least_px: float) -> LabelImage:
     """The mask cut along the valleys of the depth: int32 (h, w), 0 outside the mask.
 
-    Two summits stay apart if the way between them drops to less than half of the lower one.
+    The depth is flooded from above, level by level. Two summits stay apart if the way between them drops to less than
+    half of the lower one and both have the area of a room.
     """
     depth = np.where(mask > 0, np.maximum(depth, 0.001), 0).astype(np.float32)
-    flat = depth.ravel()
-    seeds: list[_Seed] = []
+    labels = np.zeros(mask.shape, np.uint16)
+    summits: list[_Summit] = []
+    joined = [0]
     for level in _LEVELS:
-        parts, stats = components(((depth > level) & (mask > 0)).astype(np.uint8), connectivity=4)
-        of = parts.ravel()
-        held: dict[int, list[_Seed]] = {}
-        for seed in seeds:
-            held.setdefault(int(of[seed.pixel]), []).append(seed)
-        kept: list[_Seed] = []
-        fresh = np.ones(len(stats), bool)
-        fresh[0] = False
-        for part, group in held.items():
-            fresh[part] = False
-            group.sort(key=lambda s: (-s.peak, s.pixel))
-            top = group[0]
-            stay = [top]
-            for seed in group[1:]:
-                if seed.area >= 0.5 * least_px and seed.peak - level >= _DROP * seed.peak and level < seed.peak:
-                    stay.append(seed)
-            if len(stay) == 1:
-                top.area = int(stats[part, cv2.CC_STAT_AREA])
-            kept += stay
-        if fresh.any():
-            for part in np.flatnonzero(fresh):
-                x, y, w, h = (int(v) for v in stats[part][:4])
-                own = np.where(parts[y : y + h, x : x + w] == part, depth[y : y + h, x : x + w], -1)
-                row, column = np.unravel_index(int(own.argmax()), own.shape)
-                pixel = (y + int(row)) * mask.shape[1] + x + int(column)
-                kept.append(_Seed(pixel, float(flat[pixel]), int(stats[part, cv2.CC_STAT_AREA])))
-        seeds = kept
-    return _flooded(mask, depth, seeds)
+        parts, stats = components((depth > level).astype(np.uint8), connectivity=4)
+        summits = _joined(summits, parts, stats, level, least_px, joined)
+        alone = np.zeros(len(stats), np.uint16)
+        count = np.bincount([int(parts.flat[s.pixel]) for s in summits], minlength=len(stats))
+        for summit in summits:
+            part = int(parts.flat[summit.pixel])
+            if count[part] == 1:
+                alone[part] = summit.number
+        for part in (int(p) for p in np.flatnonzero(count == 0) if p > 0):
+            summits.append(_summit(depth, parts, stats, part, len(joined)))
+            joined.append(len(joined))
+            alone[part] = summits[-1].number
+        whole = alone[parts]
+        labels = np.where(whole > 0, whole, labels)
+        _grow(labels, (depth > level) & (labels == 0))
+    return np.asarray(_roots(joined), np.int32)[labels]
 
 
-def _flooded(mask: Mask, depth: Shares, seeds: list[_Seed]) -> LabelImage:
-    markers = np.zeros(mask.shape, np.int32)
-    for number, seed in enumerate(seeds, 1):
-        markers.ravel()[seed.pixel] = number
-    hills = (250 - np.clip(depth * 250, 0, 250)).astype(np.uint8)
-    hills[mask == 0] = 255  # what lies between the rooms is flooded last, and taken away again
-    grown = cv2.watershed(np.repeat(hills[..., None], 3, 2), markers)
-    grown[grown < 0] = 0
-    # The lines between pieces that watershed leaves, back to a neighbour.
-    lost = (mask > 0) & (grown == 0)
-    spread = dilated(grown.astype(np.uint16), box(3, 3)).astype(np.int32)
-    grown[lost] = spread[lost]
-    grown[mask == 0] = 0
-    return np.asarray(grown, np.int32)
+def _joined(
+    summits: list[_Summit], parts: LabelImage, stats: Stats, level: float, least_px: float, joined: list[int]
+) -> list[_Summit]:
+    """The summits that stay apart at this level; of the others `joined` says which they belong to."""
+    held: dict[int, list[_Summit]] = {}
+    for summit in summits:
+        held.setdefault(int(parts.flat[summit.pixel]), []).append(summit)
+    kept = []
+    for part, group in held.items():
+        group.sort(key=lambda s: (-s.peak, s.pixel))
+        stay = group[:1]
+        for summit in group[1:]:
+            if summit.area_px >= 0.5 * least_px and summit.peak - level >= _DROP * summit.peak:
+                stay.append(summit)
+            else:
+                joined[summit.number] = group[0].number
+        if len(stay) == 1:
+            stay[0].area_px = int(stats[part, cv2.CC_STAT_AREA])
+        kept += stay
+    return kept
+
+
+def _summit(depth: Shares, parts: LabelImage, stats: Stats, part: int, number: int) -> _Summit:
+    x, y, width, height, area = (int(v) for v in stats[part])
+    at = slice(y, y + height), slice(x, x + width)
+    own = np.where(parts[at] == part, depth[at], -1)
+    row, column = np.unravel_index(int(own.argmax()), own.shape)
+    return _Summit(number, (y + int(row)) * parts.shape[1] + x + int(column), float(own.max()), area)
+
+
+def _grow(labels: NDArray[np.uint16], free: NDArray[np.bool_]) -> None:
+    """Let the labels grow into what is free, evenly, in place."""
+    while free.any():
+        ring = np.where(free, dilated(labels, _CROSS), 0)
+        if not ring.any():
+            return
+        labels += ring.astype(np.uint16)
+        free &= ring == 0
+
+
+def _roots(joined: list[int]) -> list[int]:
+    roots = list(joined)
+    for number in range(len(roots)):
+        root = number
+        while roots[root] != root:
+            root = roots[root]
+        roots[number] = root
+    return roots
