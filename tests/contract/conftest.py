@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from moto import mock_aws  # before clients are made: it has a hand in how they are
 from moto.sqs import models
-from tests.contract.worlds import AWS_ENVIRONMENT, CLOCKED_WORLDS, SHARED_WORLDS, WORLDS, World
+from tests.contract.worlds import AWS_ENVIRONMENT, CLOCKED_WORLDS, PATIENCE_S, SHARED_WORLDS, WORLDS, World
 
 from storage.base import Storage
 from utils import aws
@@ -22,6 +22,8 @@ def _account() -> Iterator[None]:
             patch.delenv(name, raising=False)
         for name, value in AWS_ENVIRONMENT.items():
             patch.setenv(name, value)
+        for service, timeout_s in PATIENCE_S.items():
+            patch.setitem(aws.READ_TIMEOUTS_S, service, timeout_s)
         aws.forget_clients()
         yield
     aws.forget_clients()
@@ -45,6 +47,12 @@ def _ready(request: pytest.FixtureRequest) -> MakeWorld:
 @pytest.fixture(params=sorted(WORLDS))
 def make_world(request: pytest.FixtureRequest) -> MakeWorld:
     """Makes a fresh world in a folder."""
+    return _ready(request)
+
+
+@pytest.fixture(params=sorted(set(WORLDS) - {"dynamodb_local"}))
+def make_world_of_files(request: pytest.FixtureRequest) -> MakeWorld:
+    """Makes a fresh world for its files or its queue, which DynamoDB Local has none of."""
     return _ready(request)
 
 

@@ -19,6 +19,11 @@ HOSTILE = [
 ]  # fmt: skip
 
 
+@pytest.fixture
+def make_world(make_world_of_files: Callable[[Path], World]) -> Callable[[Path], World]:
+    return make_world_of_files
+
+
 @pytest.fixture(params=["blueprints", "cache"])
 def blobs(request: pytest.FixtureRequest, storage: Storage) -> BlobStore:
     store: BlobStore = getattr(storage, request.param)

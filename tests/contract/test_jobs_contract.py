@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
-from tests.contract.worlds import START, World, make_job
+from tests.contract.worlds import START, World, local_world, make_job
 
 from models.job import JOB_LIFETIME, MOVES, Job, Status
 from storage.base import JobMessage, Storage
@@ -155,7 +155,7 @@ def test_only_a_pending_job_without_a_message_is_unsent(world: World) -> None:
     storage.jobs.save(jobs[1].moved(Status.PROCESSING, START))
     assert storage.jobs.unsent(START) == []
     known = storage.jobs.unsent(START + timedelta(seconds=1))
-    assert {job.job_id for job in known} <= {jobs[2].job_id, jobs[3].job_id}
+    assert {job.job_id for job in known} == {jobs[2].job_id, jobs[3].job_id}
 
 
 class JobMoves(RuleBasedStateMachine):
@@ -208,4 +208,5 @@ class JobMoves(RuleBasedStateMachine):
 
 def test_any_series_of_moves(make_world: Callable[[Path], World]) -> None:
     machine = type("Moves", (JobMoves,), {"make_world": staticmethod(make_world)})
-    run_state_machine_as_test(machine, settings=settings(max_examples=15, stateful_step_count=25, deadline=None))
+    examples = 15 if make_world is local_world else 5  # the others take a hundred times as long
+    run_state_machine_as_test(machine, settings=settings(max_examples=examples, stateful_step_count=25, deadline=None))

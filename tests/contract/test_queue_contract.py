@@ -6,14 +6,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule, run_state_machine_as_test
-from tests.contract.worlds import World
+from tests.contract.worlds import World, local_world
 
 from storage.base import Delivery, JobMessage, Storage
 
 MESSAGE = JobMessage("job_20240115_aaaaaaaaaaaaaaaa", "req_1", "corr_1")
+
+
+@pytest.fixture
+def make_world(make_world_of_files: Callable[[Path], World]) -> Callable[[Path], World]:
+    return make_world_of_files
 
 
 def receive(storage: Storage, visibility_s: float = 30) -> Delivery:
@@ -208,4 +214,5 @@ class QueueModel(RuleBasedStateMachine):
 
 def test_any_series_of_deliveries(make_clocked_world: Callable[[Path], World]) -> None:
     machine = type("Deliveries", (QueueModel,), {"make_world": staticmethod(make_clocked_world)})
-    run_state_machine_as_test(machine, settings=settings(max_examples=20, stateful_step_count=30, deadline=None))
+    examples = 20 if make_clocked_world is local_world else 8
+    run_state_machine_as_test(machine, settings=settings(max_examples=examples, stateful_step_count=30, deadline=None))

@@ -28,6 +28,7 @@ from utils import aws
 from utils.config import Settings, load_settings
 
 START = datetime(2024, 1, 15, 10, 30, tzinfo=UTC)
+PATIENCE_S: dict[aws.Service, float] = {"dynamodb": 20.0, "s3": 20.0, "sqs": 20.0}  # for servers on busy machines
 AWS_ENVIRONMENT = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION}
 
 
@@ -37,7 +38,7 @@ class World:
 
     `pass_time` makes it that many seconds later there, `now` says when it is. `pass_queue_time` does so for the queue,
     whose clock may be its server's own; `lease_s` is then short. `reopen` opens the same world as another process
-    would, on the real clock; it can be sent to other processes.
+    would, on the real clock; it can be sent to other processes. `settings` name what an AWS world is made of.
     """
 
     storage: Storage
@@ -46,6 +47,7 @@ class World:
     pass_queue_time: Callable[[float], None]
     lease_s: float
     reopen: Callable[[], Storage]
+    settings: Settings | None = None
 
 
 class _Clock:
@@ -81,7 +83,7 @@ def moto_world(_: Path) -> World:
     settings = make_account({})
     storage = open_aws(settings, clock, poll_s=0, monotonic=clock.seconds)
     reopen = partial(open_aws, settings, now_utc, poll_s=0)
-    return World(storage, clock, clock.forward, clock.forward, 30, reopen)
+    return World(storage, clock, clock.forward, clock.forward, 30, reopen, settings)
 
 
 def server_world(endpoints: Mapping[aws.Service, str], _: Path) -> World:
@@ -89,8 +91,13 @@ def server_world(endpoints: Mapping[aws.Service, str], _: Path) -> World:
     clock = _Clock()
     settings = make_account(endpoints)
     storage = open_aws(settings, clock, endpoints=endpoints, poll_s=0)
-    reopen = partial(open_aws, settings, now_utc, endpoints=endpoints, poll_s=0)
-    return World(storage, clock, clock.forward, time.sleep, 2, reopen)
+    reopen = partial(_open_patiently, settings, endpoints)
+    return World(storage, clock, clock.forward, time.sleep, 2, reopen, settings)
+
+
+def _open_patiently(settings: Settings, endpoints: Mapping[aws.Service, str]) -> Storage:
+    aws.READ_TIMEOUTS_S.update(PATIENCE_S)
+    return open_aws(settings, now_utc, endpoints=endpoints, poll_s=0)
 
 
 def make_account(endpoints: Mapping[aws.Service, str]) -> Settings:
@@ -122,8 +129,9 @@ def _servers() -> dict[str, Callable[[Path], World]]:
     return found
 
 
+SERVER_WORLDS = _servers()
 # Other processes can reach a shared world; one with a clock of its own goes as fast as a test likes.
-SHARED_WORLDS = {"local": local_world, **_servers()}
+SHARED_WORLDS = {"local": local_world, **SERVER_WORLDS}
 CLOCKED_WORLDS = {"local": local_world, "moto": moto_world}
 WORLDS: dict[str, Callable[[Path], World]] = {**CLOCKED_WORLDS, **SHARED_WORLDS}
 

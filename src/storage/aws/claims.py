@@ -23,12 +23,12 @@ class AwsClaims(Claims):
     def claim(self, name: str, value: dict[str, str], lifetime_s: int) -> dict[str, str]:
         """See `Claims.claim`."""
         now = self._clock()
-        refused = self._table.put_if(
+        standing = self._table.put_new(
             {"job_id": _key(name), "value": value, TTL_ATTRIBUTE: expires_at_s(now, timedelta(seconds=lifetime_s))},
             "attribute_not_exists(job_id) OR expires_at <= :now",
             {":now": now.timestamp()},
         )
-        return value if refused is None or refused.standing is None else _value(refused.standing)
+        return value if standing is None else _value(standing)
 
     def get(self, name: str) -> dict[str, str] | None:
         """See `Claims.get`."""

@@ -26,12 +26,12 @@ class AwsJobs(JobStore):
     def add(self, job: Job) -> Job | None:
         """See `JobStore.add`."""
         marker = {UNSENT: UNSENT} if job.status is Status.PENDING else {}
-        refused = self._table.put_if(
+        item = self._table.put_new(
             {**_item(job), **marker},
             "attribute_not_exists(job_id) OR created_at <= :oldest",
             {":oldest": self._oldest()},
         )
-        standing = None if refused is None or refused.standing is None else _job(refused.standing)
+        standing = None if item is None else _job(item)
         return None if standing == job else standing
 
     def get(self, job_id: str) -> Job | None:

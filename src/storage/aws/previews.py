@@ -15,7 +15,9 @@ from storage.aws.tables import Clock, Table, expires_at_s
 from storage.base import BlobStore, Preview, PreviewCache
 
 PREVIEW_LIFETIME: Final = timedelta(hours=1)
-MAX_ENTRY_BYTES: Final = 350_000  # of JSON; an item of DynamoDB ends at 400 KB
+# Of JSON, which is what most plans stay below. DynamoDB would take up to 400 KB, at a price for each KB, and maps of
+# thousands of points take long to pack.
+MAX_ENTRY_BYTES: Final = 60_000
 _HASH: Final = re.compile(r"[0-9a-f]{32,128}")
 
 

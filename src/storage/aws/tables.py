@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from storage.aws.calls import Calls
 from storage.aws.items import attributes, values_of
+from utils.errors import ServiceUnavailableError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -91,6 +92,21 @@ class Table:
             standing: Any = error.response.get("Item")
             return Refused(values_of(standing) if standing else None)
         return None
+
+    def put_new(self, item: Values, condition: str, values: Values) -> dict[str, Any] | None:
+        """None if the condition held and the item is kept; else the item that stands there.
+
+        Args:
+            item: what is to be kept.
+            condition: one that holds wherever there is no item.
+            values: what the condition names.
+        """
+        refused = self.put_if(item, condition, values)
+        if refused is None:
+            return None
+        if refused.standing is None:  # what stood there was not told: that it was refused for nothing cannot be
+            raise ServiceUnavailableError(service=self._calls.service)
+        return refused.standing
 
     def remove_attribute(self, key: str, attribute: str) -> None:
         """Take the attribute from the item; nothing if there is no item that has it."""
