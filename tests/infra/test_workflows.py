@@ -176,8 +176,8 @@ def gh(tmp_path: Path) -> Path:
     [
         ("success", "branch", "Deployed abcdef1 (main) to **dev**: https://api.example/ ([run]("),
         ("success", "tag", "Deployed abcdef1 (main) to **prod**: https://api.example/ ([run]("),
-        ("failure", "branch", "**Not deployed**: abcdef1 (main) to dev (failure, [run]("),
-        ("skipped", "tag", "**Not deployed**: abcdef1 (main) to prod (skipped, [run]("),
+        ("failure", "branch", "**Failed**: deployment of abcdef1 (main) to dev (failure, [run]("),
+        ("skipped", "tag", "**Failed**: deployment of abcdef1 (main) to prod (skipped, [run]("),
     ],
 )
 def test_the_outcome_and_the_address_are_told_on_each_pull_request_of_the_commit(
