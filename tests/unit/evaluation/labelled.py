@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import shapely
+from hypothesis import HealthCheck, settings
 from PIL import Image, ImageDraw
 
 from evaluation.truth import LabelledPage, TrueRoom
@@ -20,6 +21,9 @@ ROOT = Path(__file__).resolve().parents[3]
 EVAL = ROOT.parent / "shared" / "eval"
 
 Ring = list[tuple[float, float]]
+
+#: How property tests run here: a busy machine is no reason to fail.
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def draw_plan(path: Path, rooms: int = 2) -> list[Ring]:

@@ -7,7 +7,7 @@ import pytest
 import shapely
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.evaluation.labelled import box, found_room, labelled_page
+from tests.unit.evaluation.labelled import box, found_room, labelled_page, unhurried
 
 from evaluation.figures import (
     PageScore,
@@ -100,6 +100,7 @@ def test_the_mean_counts_every_set_the_same() -> None:
     assert mean.low == mean.high == 0.5
 
 
+@unhurried
 @given(st.lists(scores, min_size=1, max_size=12), st.integers(0, 100))
 def test_the_interval_is_around_the_figure_and_repeats(pages: list[PageScore], seed: int) -> None:
     figures = set_figures(pages, np.random.default_rng(seed))
@@ -111,6 +112,7 @@ def test_the_interval_is_around_the_figure_and_repeats(pages: list[PageScore], s
     assert f1(pages) == pytest.approx(2 * precision * recall / (precision + recall) if precision + recall else 0)
 
 
+@unhurried
 @given(st.floats(0.02, 0.98), st.integers(1, 200))
 def test_a_confidence_that_is_true_has_no_error(share: float, rooms: int) -> None:
     right = round(share * rooms)
@@ -119,6 +121,7 @@ def test_a_confidence_that_is_true_has_no_error(share: float, rooms: int) -> Non
     assert calibration_error([(1.0, truth) for _, truth in claims]) == pytest.approx(1 - right / rooms)
 
 
+@unhurried
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=60))
 def test_bins_hold_every_room_once(claims: list[tuple[float, bool]]) -> None:
     bins = reliability(claims)

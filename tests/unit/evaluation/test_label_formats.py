@@ -11,7 +11,7 @@ import pytest
 import shapely
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.evaluation.labelled import box, coco, labelme, own, write
+from tests.unit.evaluation.labelled import box, coco, labelme, own, unhurried, write
 
 from evaluation.drafts import Draft
 from evaluation.geometry import LabelsError, runs_shape
@@ -95,6 +95,7 @@ def test_pictures_without_annotations_are_left_out(tmp_path: Path) -> None:
     assert [(draft.source, len(draft.rooms)) for draft in drafts] == [("a.png", 1), ("c.png", 2)]
 
 
+@unhurried
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 2**32 - 1))
 def test_a_mask_of_run_lengths_is_its_pixels(height: int, width: int, seed: int) -> None:
     mask = np.random.default_rng(seed).random((height, width)) < 0.5
@@ -244,6 +245,7 @@ SHAPES = (
 )
 
 
+@unhurried
 @given(st.sampled_from(SHAPES), json_values)
 def test_whatever_is_in_a_file_is_labels_or_said(tmp_path_factory: Any, shape: Any, value: Any) -> None:
     file = write(tmp_path_factory.getbasetemp() / "any.json", shape(value))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.evaluation.labelled import box, coco, labelme, own, write
+from tests.unit.evaluation.labelled import box, coco, labelme, own, unhurried, write
 
 from evaluation.collect import Collection, Pictures, collect, selected
 from evaluation.geometry import LabelsError
@@ -94,6 +94,7 @@ def test_pages_of_one_document_are_plans_of_their_own(tmp_path: Path) -> None:
     assert selected(pages, PageSelection.parse("3"), None) == []
 
 
+@unhurried
 @given(st.integers(1, 30), st.integers(1, 40))
 def test_a_limit_is_spread_over_each_set(tmp_path_factory: pytest.TempPathFactory, count: int, limit: int) -> None:
     root = tmp_path_factory.mktemp("limit")

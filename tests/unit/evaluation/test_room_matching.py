@@ -11,7 +11,7 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 from shapely import affinity
-from tests.unit.evaluation.labelled import partition
+from tests.unit.evaluation.labelled import partition, unhurried
 
 from evaluation.figures import LEVELS
 from evaluation.geometry import comparable
@@ -35,6 +35,7 @@ def hits(matching: Matching) -> list[int]:
     return [len(matching.at_least(level)) for level in LEVELS]
 
 
+@unhurried
 @given(seeds, counts, counts)
 def test_no_room_is_matched_twice_and_the_best_come_first(seed: int, found: int, true: int) -> None:
     ours, theirs = two_sides(seed, found, true)
@@ -49,6 +50,7 @@ def test_no_room_is_matched_twice_and_the_best_come_first(seed: int, found: int,
     assert all(ours[i].intersection(theirs[j]).area == 0 for i in free_found for j in free_true)
 
 
+@unhurried
 @given(seeds, counts)
 def test_the_truth_against_itself_is_perfect(seed: int, rooms: int) -> None:
     truth = partition(np.random.default_rng(seed), rooms)
@@ -58,6 +60,7 @@ def test_the_truth_against_itself_is_perfect(seed: int, rooms: int) -> None:
     assert matching.split == matching.merged == ()
 
 
+@unhurried
 @given(seeds, counts, counts)
 def test_the_order_of_the_rooms_does_not_matter(seed: int, found: int, true: int) -> None:
     ours, theirs = two_sides(seed, found, true)
@@ -69,6 +72,7 @@ def test_the_order_of_the_rooms_does_not_matter(seed: int, found: int, true: int
     assert {q[j] for j in mixed.split} == set(plain.split)
 
 
+@unhurried
 @given(seeds, counts, counts)
 def test_both_sides_see_the_same_pairs(seed: int, found: int, true: int) -> None:
     ours, theirs = two_sides(seed, found, true)
@@ -76,6 +80,7 @@ def test_both_sides_see_the_same_pairs(seed: int, found: int, true: int) -> None
     assert {(m.found, m.true) for m in forth.matches} == {(m.true, m.found) for m in back.matches}
 
 
+@unhurried
 @given(seeds, counts, counts, st.sampled_from([0.25, 3.0, 40.0]), st.integers(-500, 500), st.integers(-500, 500))
 def test_place_and_size_do_not_matter(seed: int, found: int, true: int, scale: float, dx: int, dy: int) -> None:
     ours, theirs = two_sides(seed, found, true)

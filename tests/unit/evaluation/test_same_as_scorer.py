@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.evaluation.labelled import EVAL, ROOT, found_room, labelled_page
+from tests.unit.evaluation.labelled import EVAL, ROOT, found_room, labelled_page, unhurried
 from typer.testing import CliRunner
 
 from cli.main import app
@@ -31,7 +31,7 @@ NAMES = {"F50": 0, "F70": 1, "F85": 2}
 PLANS = {"r3d": 2, "cubicasa": 1, "navpal": 1, "bim": 2}
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
+@settings(unhurried, max_examples=150)
 @given(st.sampled_from(KINDS), st.lists(st.tuples(sides, sides), min_size=1, max_size=4))
 def test_any_rooms_score_the_same(scorer: ModuleType, kind: Any, pages: list[tuple[Any, Any]]) -> None:
     theirs, ours = [], []
