@@ -16,6 +16,7 @@ from tests.aws.servers import MINISTACK_VENV, ministack
 
 import permissions
 import preflight
+import stack
 
 pytestmark = [
     pytest.mark.slow,
@@ -111,3 +112,35 @@ def test_iam_says_of_it_what_the_look_before_a_deployment_needs(account: boto3.S
     }
     # The emulator's simulation hears nothing of circumstances; test_preflight.py has those.
     assert denied == {action for needed in permissions.NEEDED if needed.context for action in needed.actions}
+
+
+def test_the_look_at_an_account_that_is_ready_finds_nothing_in_the_way(
+    account: boto3.Session, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert preflight.main(["--env", "dev"]) == 0
+    told = capsys.readouterr().out
+    assert "location-detection-dev is not there yet" in told
+    assert "FAIL" not in told
+    account.client("s3").create_bucket(Bucket="location-detection-dev-cache-acme")
+    assert preflight.main(["--env", "dev", "--parameter-overrides", "BucketSuffix=-acme"]) == 1
+    assert "FAIL  names        bucket location-detection-dev-cache-acme is there already" in capsys.readouterr().out
+
+
+def test_a_stacks_outputs_are_told_by_name(account: boto3.Session, capsys: pytest.CaptureFixture[str]) -> None:
+    template = {
+        "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
+        "Outputs": {"ApiUrl": {"Value": "https://api.example"}, "ApiId": {"Value": "a1"}},
+    }
+    cloudformation = account.client("cloudformation")
+    cloudformation.create_stack(StackName="location-detection-prod", TemplateBody=json.dumps(template))
+    cloudformation.get_waiter("stack_create_complete").wait(
+        StackName="location-detection-prod", WaiterConfig={"Delay": 1, "MaxAttempts": 30}
+    )
+    assert stack.main(["prod", "ApiUrl"]) == 0
+    assert capsys.readouterr().out == "https://api.example\n"
+    assert stack.main(["prod"]) == 0
+    assert capsys.readouterr().out == "ApiId\ta1\nApiUrl\thttps://api.example\n"
+    assert stack.main(["prod", "Nothing"]) == 1
+    assert "it has ApiId, ApiUrl" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="no stack for the environment 'staging'"):
+        stack.main(["staging"])
