@@ -109,8 +109,9 @@ lint-workflows: $(WORKFLOW_TOOLS)/.$(ACTIONLINT)-$(ZIZMOR) ## Lint .github with 
 bandit: $(AUDIT_TOOLS)/.$(BANDIT)-$(PIP_AUDIT) ## Look for careless code (asserts and SQL are ruff's, each with its reason)
 	$(AUDIT_TOOLS)/bin/bandit --quiet --recursive --skip B101,B608 src scripts
 
-audit: $(AUDIT_TOOLS)/.$(BANDIT)-$(PIP_AUDIT) ## Ask whether a pinned release has a known hole; needs the public index
+audit: $(AUDIT_TOOLS)/.$(BANDIT)-$(PIP_AUDIT) build-aws ## Ask whether a pinned release, or one in a zip, has a known hole
 	$(AUDIT_TOOLS)/bin/pip-audit --strict --progress-spinner off --disable-pip --no-deps --requirement constraints.txt
+	$(AUDIT_TOOLS)/bin/pip-audit --strict --progress-spinner off --path .aws-sam/build/RestApiFunction --path .aws-sam/build/WorkerFunction
 
 preflight: sam-tools ## Look whether ENV=dev or prod can be deployed into the account of the credentials
 	$(SCRIPT)/preflight.py --env $(ENV)
