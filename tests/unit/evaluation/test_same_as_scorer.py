@@ -31,7 +31,8 @@ NAMES = {"F50": 0, "F70": 1, "F85": 2}
 PLANS = {"r3d": 2, "cubicasa": 1, "navpal": 1, "bim": 2}
 
 
-@settings(unhurried, max_examples=150)
+@pytest.mark.slow
+@settings(unhurried, max_examples=100)
 @given(st.sampled_from(KINDS), st.lists(st.tuples(sides, sides), min_size=1, max_size=4))
 def test_any_rooms_score_the_same(scorer: ModuleType, kind: Any, pages: list[tuple[Any, Any]]) -> None:
     theirs, ours = [], []
