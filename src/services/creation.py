@@ -143,8 +143,14 @@ class Creation:
         return job
 
     def _undo(self, job: Job, drop: Callable[[], None], shared: bool) -> None:
-        """Take the file back out, unless another request made the record meanwhile."""
+        """Take the file back out, unless another request made the record meanwhile.
+
+        The store may have kept the record although it could not say so: then that goes first, so that it never points
+        at nothing.
+        """
         try:
+            if not shared:
+                self.storage.jobs.delete(job.job_id)
             if not shared or self.storage.jobs.get(job.job_id) is None:
                 drop()
                 self.storage.claims.delete(marker_name(job.job_id))

@@ -32,7 +32,7 @@ class AwsJobs(JobStore):
             {":oldest": self._oldest()},
         )
         standing = None if item is None else _job(item)
-        return None if standing == job else standing
+        return None if standing is None or _same(standing, job) else standing
 
     def get(self, job_id: str) -> Job | None:
         """See `JobStore.get`."""
@@ -53,7 +53,7 @@ class AwsJobs(JobStore):
         stored = self._live(refused.standing)
         if stored is None:
             raise JobNotFoundError(job_id=job.job_id)
-        return None if stored == job else stored
+        return None if _same(stored, job) else stored
 
     def list(self, owner: str, limit: int, cursor: str | None = None) -> JobPage:
         """See `JobStore.list`; a job shows up here a moment after it was added."""
@@ -107,6 +107,11 @@ class AwsJobs(JobStore):
 
 def _item(job: Job) -> dict[str, Any]:
     return {**job.to_record(), TTL_ATTRIBUTE: expires_at_s(job.created_at, JOB_LIFETIME)}
+
+
+def _same(stored: Job, job: Job) -> bool:
+    """Whether the records are equal: then the one that is stored is the work of a call whose answer was lost."""
+    return stored.to_record() == job.to_record()
 
 
 def _job(item: dict[str, Any]) -> Job:
