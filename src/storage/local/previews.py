@@ -13,7 +13,7 @@ from storage.base import BlobStore, Preview, PreviewCache
 from storage.local.database import Clock, Database, milliseconds
 
 PREVIEW_LIFETIME: Final = timedelta(hours=1)
-MAX_ENTRY_BYTES: Final = 350_000  # an item of DynamoDB ends at 400 KB: both worlds draw the line at one place
+MAX_ENTRY_BYTES: Final = 350_000  # of JSON; what is larger is better off as a file
 _HASH: Final = re.compile(r"[0-9a-f]{32,128}")
 
 
