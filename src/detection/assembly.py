@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,6 +12,7 @@ import shapely
 from shapely.geometry import Polygon
 
 from detection import document
+from detection.confidence import Features, confidence_of, features_of
 from detection.labels import Label, read_labels
 from detection.polygons import Outline, find_outlines, ring_of
 from detection.regions import FloatArray, Regions
@@ -20,14 +22,14 @@ from models.floorplan import Flag, Opening, Page, Room, Scale
 NO_ROOMS: Final = "No rooms were found on this page."
 _ODD_SOLIDITY: Final = 0.45  # of the convex hull; an L-shaped room has 0.6 to 0.8
 _ODD_VERTICES: Final = 60
-_ODD_FACTOR: Final = 0.7
-_NO_LABEL_FACTOR: Final = 0.9
 _DECIMALS: Final = 2
 _PROBES: Final = (0.6, 1.0, 1.6, 2.4)  # of a wall's thickness, to either side of an opening
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class Found:
+    """A room's outline and the words within."""
+
     outline: Outline
     label: Label
 
@@ -40,14 +42,11 @@ def build_page(page: document.Page, regions: Regions, first_id: int) -> Page:
         regions: with `units_per_px` in the page's own units.
         first_id: the first room's number in the document.
     """
-    outlines = find_outlines(regions, page.width, page.height)
-    labels = read_labels([outline.polygon for outline in outlines], page.words)
-    found = [_Found(outline, label) for outline, label in zip(outlines, labels, strict=True)]
-    found = [found[k] for k in reading_order([item.outline.polygon for item in found])]
+    found = find_rooms(page, regions)
     scale = find_scale([(f.outline.polygon.area, f.label.area_m2) for f in found], page.words, page.unit)
     ids = [f"room_{first_id + k:03d}" for k in range(len(found))]
-    lettered = any(not f.label.empty for f in found)
-    rooms = [_room(key, item, page, scale.scale, lettered) for key, item in zip(ids, found, strict=True)]
+    features = features_of_all(found)
+    rooms = [_room(key, item, f, page, scale.scale) for key, item, f in zip(ids, found, features, strict=True)]
     nothing = None if rooms or regions.message else NO_ROOMS
     return Page(
         page=page.number,
@@ -59,6 +58,21 @@ def build_page(page: document.Page, regions: Regions, first_id: int) -> Page:
         rooms=rooms,
         openings=_openings(regions, [item.outline.polygon for item in found], ids),
     )
+
+
+def find_rooms(page: document.Page, regions: Regions) -> list[Found]:
+    """The regions' outlines with the words within, in reading order."""
+    outlines = find_outlines(regions, page.width, page.height)
+    labels = read_labels([outline.polygon for outline in outlines], page.words)
+    found = [Found(outline, label) for outline, label in zip(outlines, labels, strict=True)]
+    return [found[k] for k in reading_order([item.outline.polygon for item in found])]
+
+
+def features_of_all(found: Sequence[Found]) -> list[Features]:
+    """What speaks for and against each room of a page."""
+    lettered = any(not item.label.empty for item in found)
+    bare = [lettered and item.label.empty for item in found]
+    return features_of([(item.outline.region, item.outline.polygon) for item in found], bare)
 
 
 def empty_page(page: document.Page, message: str | None = None) -> Page:
@@ -96,9 +110,9 @@ def reading_order(shapes: list[Polygon]) -> list[int]:
     return [k for row in rows for k in sorted(row, key=lambda k: (centres[k][0], centres[k][1], k))]
 
 
-def _room(key: str, found: _Found, page: document.Page, scale: Scale | None, lettered: bool) -> Room:
+def _room(key: str, found: Found, features: Features, page: document.Page, scale: Scale | None) -> Room:
     shape, label = found.outline.polygon, found.label
-    confidence, flags = _judged(found, lettered)
+    confidence = confidence_of(features, found.outline.region)
     area_m2 = label.area_m2 if scale is None else shape.area * scale.metres_per_unit**2
     return Room(
         id=key,
@@ -109,7 +123,7 @@ def _room(key: str, found: _Found, page: document.Page, scale: Scale | None, let
         number=label.number,
         area_m2=None if area_m2 is None else round(area_m2, 2),
         confidence=round(confidence, 3),
-        flags=flags,
+        flags=_flags(found, features),
     )
 
 
@@ -120,20 +134,15 @@ def _normalised(shape: Polygon, width: float, height: float) -> list[int]:
     return [min(1000, max(0, round(1000 * share))) for share in box]
 
 
-def _judged(found: _Found, lettered: bool) -> tuple[float, list[Flag]]:
-    """The region's confidence, lowered for an odd shape and for want of a label where other rooms have one."""
-    shape, region = found.outline.polygon, found.outline.region
-    confidence, flags = region.confidence, list(region.flags)
-    solidity = Polygon(shape.exterior).area / shape.convex_hull.area
-    if solidity < _ODD_SOLIDITY or len(shape.exterior.coords) > _ODD_VERTICES:
-        confidence *= _ODD_FACTOR
-        if "odd_shape" not in flags:
-            flags.append("odd_shape")
-    if lettered and found.label.empty:
-        confidence *= _NO_LABEL_FACTOR
-        if "no_label" not in flags:
-            flags.append("no_label")
-    return min(1.0, max(0.0, confidence)), flags
+def _flags(found: Found, features: Features) -> list[Flag]:
+    """The region's own flags, and those for an odd shape and for want of a label where other rooms have one."""
+    flags = list(found.outline.region.flags)
+    odd = features["solidity"] < _ODD_SOLIDITY or len(found.outline.polygon.exterior.coords) > _ODD_VERTICES
+    if odd and "odd_shape" not in flags:
+        flags.append("odd_shape")
+    if features["unlabelled"] and "no_label" not in flags:
+        flags.append("no_label")
+    return flags
 
 
 def _openings(regions: Regions, rooms: list[Polygon], ids: list[str]) -> list[Opening]:

@@ -1,0 +1,133 @@
+"""Fits the confidence on drawn plans: `python -m training.calibrate`.
+
+Every plan of `training.whole` is read by the engine; a room is right where its intersection over union with a true room
+is at least 0.7, one to one. A logistic model with a small penalty tells the chance from what is known of the room.
+Half of the plans fit it and half say how well it keeps its word.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from detection.assembly import Found, features_of_all, find_rooms
+from detection.confidence import COEFFICIENTS, Features
+from detection.document import BrokenPage, open_document
+from detection.engine import find_regions
+from detection.settings import DEFAULTS, Settings
+from models.blueprint import Blueprint, PageSelection
+from training import whole
+from training.truth import polygons
+
+RIGHT_IOU: Final = 0.7
+PENALTY: Final = 2.0
+Rooms = list[tuple[Features, bool, int]]
+
+
+def right(found: Sequence[shapely.Polygon], true: Sequence[shapely.Polygon]) -> list[bool]:
+    """Which rooms found are right; each true room makes one of them right at most."""
+    pairs = []
+    tree = shapely.STRtree(list(true))
+    for i, shape in enumerate(found):
+        for j in tree.query(shape):
+            other = shapely.make_valid(true[j])
+            common = shape.intersection(other).area
+            iou = common / (shape.area + other.area - common)
+            if iou >= RIGHT_IOU:
+                pairs.append((-iou, i, int(j)))
+    hits, taken = set(), set()
+    for _, i, j in sorted(pairs):
+        if i not in hits and j not in taken:
+            hits.add(i)
+            taken.add(j)
+    return [i in hits for i in range(len(found))]
+
+
+def rooms_of(seed: int, kind: whole.Kind, settings: Settings) -> Rooms:
+    """The features of every room found on a drawn plan, whether it is right, and the plan's seed."""
+    data, truth = whole.draw(seed, kind)
+    out: Rooms = []
+    with open_document(Blueprint.parse(data), PageSelection()) as document:
+        for page in document.pages():
+            if isinstance(page, BrokenPage):
+                continue
+            found: list[Found] = find_rooms(page, find_regions(page, settings, None))
+            hits = right([item.outline.polygon for item in found], polygons(truth))
+            out += [(f, hit, seed) for f, hit in zip(features_of_all(found), hits, strict=True)]
+    return out
+
+
+def fit(rows: NDArray[np.float64], hits: NDArray[np.float64], penalty: float = PENALTY) -> NDArray[np.float64]:
+    """Coefficients of a logistic model, the last one the bias, by Newton's method."""
+    design = np.column_stack([rows, np.ones(len(rows))])
+    weights = np.zeros(design.shape[1])
+    ridge = np.full(design.shape[1], penalty)
+    ridge[-1] = 1e-6
+    for _ in range(50):
+        chance = 1 / (1 + np.exp(-design @ weights))
+        slope = design.T @ (hits - chance) - ridge * weights
+        curve = (design * (chance * (1 - chance))[:, None]).T @ design + np.diag(ridge)
+        step = np.linalg.solve(curve, slope)
+        weights += step
+        if float(np.abs(step).max()) < 1e-8:
+            break
+    return weights
+
+
+def expected_error(chance: NDArray[np.float64], hits: NDArray[np.float64], bins: int = 10) -> float:
+    """The expected calibration error over equal bins of 0..1."""
+    place = np.minimum((chance * bins).astype(int), bins - 1)
+    return float(sum(abs(chance[place == b].sum() - hits[place == b].sum()) for b in range(bins)) / max(1, len(chance)))
+
+
+def collect(first: int, count: int, settings: Settings) -> Rooms:
+    """The rooms of plans as pictures (two of three) and as drawn PDF pages."""
+    rooms: Rooms = []
+    for seed in range(first, first + count):
+        kind: whole.Kind = ("png", "jpg", "pdf")[seed % 3]  # type: ignore[assignment]
+        rooms += rooms_of(seed, kind, settings)
+        if (seed + 1) % 20 == 0:
+            print(f"{seed + 1} plans, {len(rooms)} rooms", flush=True)
+    return rooms
+
+
+def report(rooms: Rooms) -> dict[str, Any]:
+    """The model of all plans, and how a model of half of them does on the other half."""
+    names = sorted({name for features, _, _ in rooms for name in features})
+    rows = np.array([[features.get(name, 0.0) for name in names] for features, _, _ in rooms])
+    hits = np.array([float(hit) for _, hit, _ in rooms])
+    odd = np.array([(seed // 3) % 2 == 1 for _, _, seed in rooms])
+    half = fit(rows[odd], hits[odd])
+    chance = 1 / (1 + np.exp(-np.column_stack([rows[~odd], np.ones(int((~odd).sum()))]) @ half))
+    weights = fit(rows, hits)
+    coefficients = {name: round(float(w), 4) for name, w in zip([*names, "bias"], weights, strict=True)}
+    return {
+        "rooms": len(rooms),
+        "right": round(float(hits.mean()), 4),
+        "held_out_error": round(expected_error(chance, hits[~odd]), 4),
+        "coefficients": coefficients,
+    }
+
+
+def main() -> None:
+    """Calibrate as the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--plans", type=int, default=360)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--target", type=Path, default=COEFFICIENTS)
+    given = parser.parse_args()
+    found = report(collect(given.first, given.plans, DEFAULTS))
+    given.target.parent.mkdir(parents=True, exist_ok=True)
+    given.target.write_text(json.dumps(found, indent=1) + "\n")
+    print({name: value for name, value in found.items() if name != "coefficients"})
+
+
+if __name__ == "__main__":
+    main()
