@@ -5,26 +5,32 @@ These need a store that looks at signatures, which moto does not: they run where
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import requests
+from tests.aws.servers import EMULATOR_ENDPOINT
 from tests.contract.worlds import SERVER_WORLDS, World
 
 from models.blueprint import MAX_FILE_BYTES
 from storage.base import BlobStore, UploadTicket
+from utils import aws
 
 KEY = "uploads/job_20240115_aaaaaaaaaaaaaaaa/blueprint"
 TARGET = "blueprints/job_20240115_aaaaaaaaaaaaaaaa/blueprint.pdf"
 pytestmark = pytest.mark.skipif(not SERVER_WORLDS, reason="no emulator of S3 in the environment: `make test-aws`")
 
 
-@pytest.fixture(params=sorted(SERVER_WORLDS)[:1])
-def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
-    make: Callable[[Path], World] = SERVER_WORLDS[request.param]
-    return make(tmp_path).storage.blueprints
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return SERVER_WORLDS["emulator"](tmp_path)
+
+
+@pytest.fixture
+def blobs(world: World) -> BlobStore:
+    return world.storage.blueprints
 
 
 def post(ticket: UploadTicket, data: bytes, **changed: str) -> int:
@@ -71,7 +77,7 @@ def test_what_was_signed_ends(blobs: BlobStore) -> None:
     blobs.put(TARGET, b"mine", "application/pdf")
     ticket, url = blobs.presign_upload(KEY, 10, 1), blobs.presign_download(TARGET, 1)
     assert url is not None
-    time.sleep(2.1)
+    time.sleep(2.1)  # whole seconds are compared
     assert post(ticket, b"late") in (400, 403)
     assert blobs.get(KEY) is None
     assert requests.get(url, timeout=10).status_code == 403
@@ -91,3 +97,19 @@ def test_a_download_hands_out_one_file(blobs: BlobStore) -> None:
     assert requests.put(url, data=b"x", timeout=10).status_code == 403
     assert requests.delete(url, timeout=10).status_code == 403
     assert blobs.get(TARGET) == b"mine"
+
+
+def test_a_purge_takes_earlier_versions_too(world: World, blobs: BlobStore) -> None:
+    assert world.settings is not None
+    s3, bucket = aws.client("s3", os.environ[EMULATOR_ENDPOINT]), world.settings.blueprints_bucket
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    for data in (b"first", b"second"):
+        blobs.put(KEY, data, "application/pdf")
+        assert blobs.move(KEY, TARGET) is True
+    kept = s3.list_object_versions(Bucket=bucket)
+    assert (len(kept["Versions"]), len(kept["DeleteMarkers"])) == (4, 2)
+    assert blobs.delete_prefix("uploads/") == 0  # versions and markers alone
+    assert blobs.delete_prefix("blueprints/") == 1
+    left = s3.list_object_versions(Bucket=bucket)
+    assert "Versions" not in left
+    assert "DeleteMarkers" not in left
