@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from mangum import Mangum
@@ -21,6 +23,19 @@ def make_function(app: ASGIApp) -> Callable[[Any, Any], Any]:
     logging.getLogger("mangum").setLevel(logging.ERROR)  # it writes paths, which are whatever clients send
     adapter: Callable[[Any, Any], Any] = Mangum(_Fronted(app), lifespan="off")
     return adapter
+
+
+@contextmanager
+def absent(module: str) -> Iterator[None]:
+    """Within it the module cannot be imported, if it was not before."""
+    if module in sys.modules:
+        yield
+        return
+    sys.modules[module] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[module]
 
 
 def known_tokens() -> Tokens:

@@ -11,7 +11,7 @@ from storage.base import HealthCheck
 from utils.logging import get_logger
 
 TIMEOUT_S: Final = 0.8
-FIRST_TIMEOUT_S: Final = 3.0
+FIRST_TIMEOUT_S: Final = 5.0
 """For parts in AWS, which at the first question still make their clients, on a function that may be slow."""
 
 _log = get_logger()

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
 
-from api.schemas import CREATE_FORM_SCHEMA, CREATE_JOB_SCHEMA, EMPTY_SCHEMA, ErrorBody
+from api.schemas import CREATE_FORM_SCHEMA, CREATE_JOB_SCHEMA, EMPTY_SCHEMA
 
 PREFIX: Final = "/api/v1"
 JOBS: Final = f"{PREFIX}/jobs"
@@ -52,17 +51,25 @@ def errors(*statuses: int) -> Responses:
     return {
         status: {
             "description": _WHY[status],
-            "model": ErrorBody,
+            "content": _json("ErrorBody"),
             "headers": {**_REQUEST_ID, **_HEADERS.get(status, {})},
         }
         for status in statuses
     }
 
 
-def answer(status: int, description: str, model: Any = None, **more: Any) -> Responses:
-    """What a route documents of an answer that is no error."""
+def answer(status: int, description: str, body: str | None = None, **more: Any) -> Responses:
+    """What a route documents of an answer that is no error; `body` is one of `api.answers`, by its name.
+
+    By its name, because a framework that is given the class prepares at every start to check what nobody checks.
+    """
     headers = {**_REQUEST_ID, **more.pop("headers", {})}
-    return {status: {"description": description, "headers": headers, **({"model": model} if model else {}), **more}}
+    content = {"content": _json(body)} if body else {}
+    return {status: {"description": description, "headers": headers, **content, **more}}
+
+
+def _json(body: str) -> dict[str, Any]:
+    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{body}"}}}
 
 
 CREATE_JOB_BODY: Final[dict[str, Any]] = {
@@ -81,13 +88,16 @@ OPEN_UPLOAD_BODY: Final[dict[str, Any]] = {
 
 def describe(app: FastAPI, *, is_open: bool) -> dict[str, Any]:
     """The OpenAPI document; tokens are in it where tokens are needed."""
+    from fastapi.openapi.utils import get_openapi
+
+    from api.answers import answer_schemas
+
     document = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=app.routes, openapi_version="3.1.0"
     )
+    document["components"] = {"schemas": answer_schemas()}
     # The framework adds a 422 of its own to whatever has parameters; here POST jobs answers 400 instead.
     document["paths"][JOBS]["post"]["responses"].pop("422", None)
-    for unused in ("HTTPValidationError", "ValidationError"):
-        document["components"]["schemas"].pop(unused, None)
     if not is_open:
         document["components"]["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
         for path, operations in document["paths"].items():

@@ -1,8 +1,8 @@
-"""What clients send and get, as JSON: the checks of a POST's body, and the schemas that OpenAPI shows."""
+"""What clients send, as JSON: the checks of a POST's body and of parameters, and their schemas for OpenAPI."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -12,7 +12,7 @@ from services.job_service import MAX_LIST
 from utils.errors import InvalidRequestError
 
 MAX_WAIT_S: Final = 20
-_JOB_ID: Final = r"^job_\d{8}_[a-z2-7]{16}$"
+JOB_ID: Final = r"^job_\d{8}_[a-z2-7]{16}$"
 _PAGES: Final = r"^\s*(\d{1,6}(-\d{1,6})?(\s*,\s*\d{1,6}(-\d{1,6})?)*)?\s*$"
 
 
@@ -109,117 +109,11 @@ def _only_true_or_false(value: Any) -> Any:
     return {"true": True, "false": False}.get(str(value).lower(), "neither")
 
 
-JobId = Annotated[str, Field(json_schema_extra={"pattern": _JOB_ID})]
+JobId = Annotated[str, Field(json_schema_extra={"pattern": JOB_ID})]
 WaitSeconds = Annotated[float, Field(ge=0, le=MAX_WAIT_S, allow_inf_nan=False)]
 ListLimit = Annotated[int, Field(ge=1, le=MAX_LIST)]
 PageNumber = Annotated[int, Field(ge=1, le=MAX_PAGES)]
 Flag = Annotated[bool, BeforeValidator(_only_true_or_false)]
-
-
-class ErrorDetail(BaseModel):
-    """What went wrong: a stable code, a sentence, and facts."""
-
-    code: str
-    message: str
-    details: dict[str, Any]
-
-
-class Meta(BaseModel):
-    """What identifies the request in the logs."""
-
-    request_id: str
-
-
-class ErrorBody(BaseModel):
-    """The body of every answer from 400 up."""
-
-    status: Literal["error"]
-    error: ErrorDetail
-    meta: Meta
-
-
-class JobData(BaseModel):
-    """A job as clients see it."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    job_id: str = Field(pattern=_JOB_ID)
-    status: Literal["pending", "processing", "completed", "failed", "cancelled"]
-    created_at: str = Field(json_schema_extra={"format": "date-time"})
-    updated_at: str = Field(json_schema_extra={"format": "date-time"})
-    blueprint_s3_key: str
-    blueprint_format: Literal["png", "jpg", "pdf"]
-    blueprint_hash: str = Field(pattern="^[0-9a-f]{64}$")
-    result_s3_key: str | None
-    error: ErrorDetail | None
-    stage: str
-    progress: float = Field(ge=0, le=1)
-    message: str | None
-
-
-class JobBody(BaseModel):
-    """One job."""
-
-    status: Literal["success"]
-    data: JobData
-
-
-class PurgedData(BaseModel):
-    """A job of which nothing is kept any more."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    job_id: str
-    purged: Literal[True]
-
-
-class DeletedBody(BaseModel):
-    """The cancelled job, or what was purged."""
-
-    status: Literal["success"]
-    data: JobData | PurgedData
-
-
-class JobListData(BaseModel):
-    """Some jobs, newest first, and where the next ones begin."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    jobs: list[JobData]
-    next_cursor: str | None
-
-
-class JobListBody(BaseModel):
-    """A list of jobs."""
-
-    status: Literal["success"]
-    data: JobListData
-
-
-class TicketData(BaseModel):
-    """How to send one file: a form post of `fields`, then the file as `file`, to `url`."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    method: Literal["POST"]
-    url: str = Field(json_schema_extra={"format": "uri"})
-    fields: dict[str, str]
-    key: str
-    expires_at: str = Field(json_schema_extra={"format": "date-time"})
-
-
-class TicketBody(BaseModel):
-    """An upload ticket."""
-
-    status: Literal["success"]
-    data: TicketData
-
-
-class HealthBody(BaseModel):
-    """Whether the service and each of its parts works."""
-
-    status: Literal["healthy", "unhealthy"]
-    services: dict[str, Literal["healthy", "unhealthy"]]
 
 
 _FORMAT_SCHEMA: Final = {"type": "string", "enum": ["png", "jpg", "pdf"]}
