@@ -22,7 +22,8 @@ Flag = Literal["leaky", "closed_by_guess", "no_label", "odd_shape"]
 
 class _Model(BaseModel):
     # JSON has no NaN: it would be written as null and could not be read back.
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    # Built when first used: the API knows the names of these alone.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
 
 class Source(_Model):
