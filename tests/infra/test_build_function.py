@@ -96,6 +96,18 @@ def test_a_tree_without_bytecode_or_without_its_package_is_refused(tree: Path) -
         builder.check(builder.Function(("app", "other"), "requirements.txt", 200_000), finished(tree), runtime())
 
 
+def test_a_worker_without_its_weights_is_refused(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "src" / "detection" / "weights" / "rooms.onnx", "weights")
+    write(tmp_path / "src" / "detection" / "weights" / "README.md", "what they are")
+    monkeypatch.setattr(builder, "ROOT", tmp_path)
+    worker = builder.Function(("app", "detection"), "requirements.txt", 200_000)
+    write(tree / "detection" / "__init__.py")
+    with pytest.raises(builder.BuildError, match=r"the weights rooms\.onnx are not there"):
+        builder.check(worker, finished(tree), runtime())
+    write(tree / "detection" / "weights" / "rooms.onnx", "weights")
+    assert builder.check(worker, tree, runtime()) > 0
+
+
 def test_all_faults_are_told_at_once(tree: Path) -> None:
     write(tree / "botocore" / "__init__.py")
     write(tree / "lib" / "new.so", library("GLIBC_2.34"))
