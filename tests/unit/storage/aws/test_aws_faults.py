@@ -117,6 +117,15 @@ def test_a_store_that_is_not_there_is_no_empty_one(account: Settings, naps: list
         USES[use][1](open_aws(nowhere, lambda: START, poll_s=0, sleep=naps.append))
 
 
+def test_a_size_of_nothing_is_asked_of_the_bucket_too(storage: Storage, faults: Faults) -> None:
+    """The answer to a HEAD has no body: S3 says 404 of a key and of a bucket alike."""
+    faults.happens = lambda number, call: "404 NotFound" if call == "HeadObject" else None
+    assert storage.cache.size_bytes(KEY) is None
+    faults.happens = lambda number, call: "404 NotFound"
+    with pytest.raises(ServiceUnavailableError):
+        storage.cache.size_bytes(KEY)
+
+
 def test_a_wrong_call_is_our_mistake_and_no_outage(storage: Storage, naps: list[float]) -> None:
     with pytest.raises(InternalError) as caught:
         storage.jobs.add(replace(JOB, message="x" * 500_000))  # an item ends at 400 KB

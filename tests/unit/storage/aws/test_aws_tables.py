@@ -118,6 +118,11 @@ def test_the_mark_of_an_unsent_job_goes(account: Settings, storage: Storage, how
     assert storage.jobs.unsent(START - JOB_LIFETIME) == []
 
 
+def test_only_a_pending_job_waits_for_its_message(storage: Storage) -> None:
+    storage.jobs.add(replace(JOB, status=Status.COMPLETED))
+    assert storage.jobs.unsent(START + timedelta(seconds=1)) == []
+
+
 def test_a_message_makes_no_record(account: Settings, storage: Storage) -> None:
     for job_id in (JOB.job_id, "1", ""):  # a purged job's, and what is no job's
         storage.queue.send(JobMessage(job_id, "", ""))
