@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import re
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +26,9 @@ pytestmark = [
     pytest.mark.skipif(not MINISTACK_VENV.exists(), reason="MiniStack is not installed (make test-aws installs it)"),
 ]
 
-TEMPLATE = Path(__file__).parents[2] / "scripts" / "deploy-role.yaml"
+ROOT = Path(__file__).parents[2]
+SAM = ROOT / "build" / "venv-sam" / "bin" / "sam"
+TEMPLATE = ROOT / "scripts" / "deploy-role.yaml"
 ISSUER = "https://token.actions.githubusercontent.com"
 ACCOUNT = "000000000000"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/location-detection-deploy-dev"
@@ -68,6 +73,19 @@ def take(session: boto3.Session, subject: str, audience: str = "sts.amazonaws.co
     return dict(answer["Credentials"])
 
 
+def test_the_look_at_an_account_that_is_ready_finds_nothing_in_the_way(
+    account: boto3.Session, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preflight, "_version", lambda command: None)  # the tools take seconds to say theirs
+    assert preflight.main(["--env", "dev"]) == 0
+    told = capsys.readouterr().out
+    assert "location-detection-dev is not there yet" in told
+    assert "FAIL" not in told
+    account.client("s3").create_bucket(Bucket="location-detection-dev-cache-acme")
+    assert preflight.main(["--env", "dev", "--parameter-overrides", "BucketSuffix=-acme"]) == 1
+    assert "FAIL  names        bucket location-detection-dev-cache-acme is there already" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("subject", "audience"),
     [
@@ -102,6 +120,41 @@ def test_the_repositorys_environment_can_and_does_what_it_needs(account: boto3.S
         )
 
 
+@pytest.mark.timeout(240)
+@pytest.mark.skipif(not SAM.exists(), reason="the SAM CLI is not installed (make sam-tools)")
+def test_it_deploys_the_whole_stack_and_cannot_delete_it(account: boto3.Session, tmp_path: Path) -> None:
+    credentials = take(account, "repo:acme@7/plans@9:environment:dev")
+    keys = {
+        "AWS_ACCESS_KEY_ID": credentials["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": credentials["SecretAccessKey"],
+        "AWS_SESSION_TOKEN": credentials["SessionToken"],
+    }
+    # The bucket that SAM makes wants TLS, which the emulator does not speak; next to no code, whose upload takes long.
+    account.client("s3").create_bucket(Bucket="aws-sam-cli-managed-default-test")
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "handler.py").write_text("def handler(event, context):\n    return {}\n")
+    text, functions = re.subn(r"CodeUri: src/\n", "CodeUri: code\n", (ROOT / "template.yaml").read_text())
+    assert functions == 2
+    (tmp_path / "template.yaml").write_text(text)
+    options = "--stack-name location-detection-dev --s3-bucket aws-sam-cli-managed-default-test --no-progressbar"
+    more = "--capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND --no-confirm-changeset --parameter-overrides Env=dev"
+    done = subprocess.run(
+        [str(SAM), "deploy", *options.split(), *more.split()],
+        cwd=tmp_path,
+        env={**os.environ, **keys, "SAM_CLI_TELEMETRY": "0", "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    (found,) = account.client("cloudformation").describe_stacks(StackName="location-detection-dev")["Stacks"]
+    assert found["StackStatus"] == "CREATE_COMPLETE"
+    session = boto3.Session(*keys.values())
+    with pytest.raises(ClientError) as caught:
+        session.client("cloudformation").delete_stack(StackName="location-detection-dev")
+    assert caught.value.response["Error"]["Code"] == "AccessDenied"
+
+
 def test_iam_says_of_it_what_the_look_before_a_deployment_needs(account: boto3.Session) -> None:
     names = {"partition": "aws", "region": "us-east-1", "account": ACCOUNT, "env": "dev", "suffix": ""}
     session = f"arn:aws:sts::{ACCOUNT}:assumed-role/location-detection-deploy-dev/deploy-1"
@@ -112,18 +165,6 @@ def test_iam_says_of_it_what_the_look_before_a_deployment_needs(account: boto3.S
     }
     # The emulator's simulation hears nothing of circumstances; test_preflight.py has those.
     assert denied == {action for needed in permissions.NEEDED if needed.context for action in needed.actions}
-
-
-def test_the_look_at_an_account_that_is_ready_finds_nothing_in_the_way(
-    account: boto3.Session, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert preflight.main(["--env", "dev"]) == 0
-    told = capsys.readouterr().out
-    assert "location-detection-dev is not there yet" in told
-    assert "FAIL" not in told
-    account.client("s3").create_bucket(Bucket="location-detection-dev-cache-acme")
-    assert preflight.main(["--env", "dev", "--parameter-overrides", "BucketSuffix=-acme"]) == 1
-    assert "FAIL  names        bucket location-detection-dev-cache-acme is there already" in capsys.readouterr().out
 
 
 def test_a_stacks_outputs_are_told_by_name(account: boto3.Session, capsys: pytest.CaptureFixture[str]) -> None:
