@@ -84,7 +84,8 @@ class Client:
             with self._opener.open(request, timeout=35) as response:
                 return Answer(response.status, response.read(), time.monotonic() - began)
         except urllib.error.HTTPError as error:
-            return Answer(error.code, error.read(), time.monotonic() - began)
+            with error:
+                return Answer(error.code, error.read(), time.monotonic() - began)
         except OSError as error:
             raise SmokeError(f"{method} {path}: {error}") from error
 
