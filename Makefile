@@ -160,7 +160,7 @@ sam-tools: $(SAM_TOOLS)/.$(SAM_CLI) ## Install the SAM CLI
 
 lint-aws: tools-aws ## Check template.yaml with sam, cfn-lint, checkov and rules of our own, without a network or an account
 	$(SAM) validate --lint
-	$(TEMPLATE_TOOLS)/bin/cfn-lint template.yaml
+	$(TEMPLATE_TOOLS)/bin/cfn-lint template.yaml scripts/deploy-role.yaml
 	LOG_LEVEL=ERROR $(TEMPLATE_TOOLS)/bin/checkov --config-file infra/checkov.yaml
 	$(GUARD) validate --rules infra/rules.guard --data template.yaml --show-summary fail
 	$(GUARD) test --rules-file infra/rules.guard --test-data infra/rules_tests.yaml > build/guard-tests.txt || \

@@ -47,7 +47,7 @@ def test_what_a_step_makes_is_a_target_of_the_makefile(where: str, job: dict[str
 
 def test_the_targets_that_the_issue_asks_for_are_called() -> None:
     called = {target for where, job, run in RUNS if where.startswith("ci.") for target in made_by(job, run)}
-    assert called >= {"check", "test", "test-light", "test-aws", "lint-workflows", "audit", "bandit"}
+    assert called >= {"check", "test", "test-light", "test-aws", "lint-workflows", "lint-aws", "audit", "bandit"}
     called = {target for where, job, run in RUNS if where.startswith("deploy.") for target in made_by(job, run)}
     assert called >= {"build-aws", "preflight", "deploy", "smoke"}
 
