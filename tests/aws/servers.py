@@ -5,9 +5,9 @@
         emulator.environment()          # what a client's process needs in its environment
 
 Each listens on a free port of loopback, must answer within a bounded time and is stopped, with what it started, when
-the block ends. `python tests/aws/servers.py install` fetches both into git-ignored folders (`.venv-ministack`,
-`build/dynamodb-local`); `python tests/aws/servers.py run COMMAND...` runs a command with both up and the environment
-variables set that switch on the tests which need them.
+the block ends. `python tests/aws/servers.py install` fetches both into the git-ignored `build/`; `python
+tests/aws/servers.py run COMMAND...` runs a command with both up and the environment variables set that switch on the
+tests which need them.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-MINISTACK_VENV: Final = ROOT / ".venv-ministack"
+MINISTACK_VENV: Final = ROOT / "build" / "venv-ministack"
 MINISTACK_RELEASE: Final = "ministack[full]==1.5.33"
 DYNAMODB_DIR: Final = ROOT / "build" / "dynamodb-local"
 DYNAMODB_RELEASE: Final = "amplify-dynamodb-simulator@2.9.30"
 LAUNCHER: Final = ROOT / "tests" / "aws" / "LoopbackDynamoDb.java"
 DYNAMODB_ENDPOINT: Final = "LOCATION_DETECTION_TEST_DYNAMODB_ENDPOINT"
 EMULATOR_ENDPOINT: Final = "LOCATION_DETECTION_TEST_EMULATOR_ENDPOINT"
-START_LIMIT_S: Final = 60.0
+START_LIMIT_S: Final = 120.0  # a busy machine takes its time
 STOP_LIMIT_S: Final = 10.0
 REGION: Final = "us-east-1"
 
