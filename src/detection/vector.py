@@ -14,8 +14,9 @@ from detection.pdf import Paths, Word
 from detection.regions import Closure, Debug, FloatArray, Region, Regions
 from detection.settings import Settings
 from detection.vector_canvas import Canvas
+from detection.vector_evidence import borders, evidence_of
 from detection.vector_openings import GAP, JOINT, KINDS, Openings, OpeningSearch, door_openings, facing, once
-from detection.vector_rooms import Areas, find_areas, judged, named_by, room_words, wide_enough
+from detection.vector_rooms import Areas, find_areas, in_plans, judged, named_by, room_words, wide_enough
 from detection.vector_split import Dividers, divided, lesser_lines, rays
 from detection.vector_strokes import Strokes, read_strokes
 from detection.vector_walls import Walls, find_walls
@@ -61,7 +62,7 @@ def find_regions(page: DrawnPage, settings: Settings, debug: Debug | None = None
         return None
     words = page.words
     centres = np.array([w.centre for w in words]).reshape(-1, 2)
-    strokes = read_strokes(paths, max(page.width, page.height))
+    strokes = read_strokes(paths, (page.width, page.height))
     walls = find_walls(paths, strokes, (page.width, page.height), centres, settings.max_side_px)
     if walls is None:
         return None
@@ -72,6 +73,7 @@ def find_regions(page: DrawnPage, settings: Settings, debug: Debug | None = None
     areas = _divide(areas, walls, strokes, closed, names)
     named = named_by(areas, walls.canvas, names)
     kept = wide_enough(areas, named, closed.mask, walls.depth * walls.canvas.scale, walls.door * walls.canvas.scale)
+    kept &= in_plans(areas, closed.mask, walls.canvas.pixels(closed.shut.line.mean(axis=1)))
     if debug is not None:
         debug("walls", walls.mask * np.uint8(255))
         debug("closed", closed.mask * np.uint8(255))
@@ -147,10 +149,13 @@ def _regions(
     labels[top : top + walls.canvas.height_px, left : left + walls.canvas.width_px] = number[areas.labels]
     verdicts = judged(areas, kept, named, closed.mask)
     scale = walls.canvas.scale
+    kinds = borders(walls.canvas, walls.mask, closed.mask, closed.shut)
+    rooms = np.flatnonzero(kept)
+    evidence = evidence_of(areas, rooms, named, kinds, walls.door * scale, walls.depth * scale)
     return Regions(
         labels=labels,
         units_per_px=1 / scale,
-        regions=[Region(int(number[k]), *verdicts[k]) for k in np.flatnonzero(kept).tolist()],
+        regions=[Region(int(number[k]), *verdicts[k], evidence[k]) for k in rooms.tolist()],
         closures=_closures(closed.shut, scale),
         wall_px=walls.depth * scale,
         faces=walls.faces,

@@ -100,10 +100,13 @@ class Canvas:
         for shape in self.points(shapes):
             cv2.fillConvexPoly(target, shape, (value,), cv2.LINE_8, _SHIFT)
 
+    def pixels(self, xy: FloatArray) -> NDArray[np.int64]:
+        """int64 (n, 2): the pixels x, y that hold points (n, 2) in page units; they may be beyond the canvas."""
+        return np.floor(xy * self.scale).astype(np.int64) - (self.left_px, self.top_px)
+
     def at(self, mask: Mask | LabelImage, xy: FloatArray) -> NDArray[np.int64]:
         """The mask's values (n,) at points (n, 2) in page units; 0 outside."""
-        column = np.floor(xy[:, 0] * self.scale).astype(np.int64) - self.left_px
-        row = np.floor(xy[:, 1] * self.scale).astype(np.int64) - self.top_px
+        column, row = self.pixels(xy).T
         inside = (column >= 0) & (row >= 0) & (column < self.width_px) & (row < self.height_px)
         out = np.zeros(len(xy), np.int64)
         out[inside] = mask[row[inside], column[inside]]

@@ -22,6 +22,9 @@ _SAME_DIRECTION_DEG: Final = 0.8
 _LEAST_SHARE: Final = 0.0008  # of all length drawn, that a direction must have to be searched for walls
 _LEANING_DEG: Final = 4.0
 _LEAN_LINES: Final = 8.0
+_GAP: Final = 0.34  # of the shorter of two pieces, that a gap between them may measure
+_MOST_GAP: Final = 12.0  # and in tolerances
+_ONWARDS: Final = 0.8  # the cosine of the angle at which a line goes on over a gap
 _LEAST_HATCH: Final = 8
 
 Flags = NDArray[np.bool_]
@@ -103,6 +106,7 @@ def simplified(xy: FloatArray, style: Indices, tolerance: float) -> tuple[FloatA
     """
     if len(xy) < 2:
         return xy, np.arange(len(xy))
+    xy = _bridged(xy, style, _MOST_GAP * tolerance)
     joined = (np.abs(xy[1:, :2] - xy[:-1, 2:]).max(axis=1) <= 1e-3) & (style[1:] == style[:-1])
     first = np.flatnonzero(np.concatenate([[True], ~joined]))
     last = np.append(first[1:], len(xy))
@@ -118,6 +122,21 @@ def simplified(xy: FloatArray, style: Indices, tolerance: float) -> tuple[FloatA
         out[a + kept[:-1], 2:] = points[kept[1:]]
     source = np.flatnonzero(keep)
     return out[source], source
+
+
+def _bridged(xy: FloatArray, style: Indices, most: float) -> FloatArray:
+    """The segments with small gaps between successive ones that go on alike closed: lines written piece by piece."""
+    step = xy[:, 2:] - xy[:, :2]
+    length = np.hypot(step[:, 0], step[:, 1])
+    gap = xy[1:, :2] - xy[:-1, 2:]
+    apart = np.hypot(gap[:, 0], gap[:, 1])
+    ahead = [(gap * step[some]).sum(axis=1) > _ONWARDS * apart * length[some] for some in (np.s_[:-1], np.s_[1:])]
+    bridge = (apart <= np.minimum(most, _GAP * np.minimum(length[:-1], length[1:]))) & ahead[0] & ahead[1]
+    bridge &= (style[1:] == style[:-1]) & (apart > 0)
+    out = xy.copy()
+    middle = (xy[1:, :2] + xy[:-1, 2:])[bridge] / 2
+    out[1:, :2][bridge], out[:-1, 2:][bridge] = middle, middle
+    return out
 
 
 def _kept(points: FloatArray, tolerance: float) -> Indices:

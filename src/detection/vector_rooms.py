@@ -10,13 +10,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.morphology import Mask, box, components, dilated, distances
+from detection.morphology import Mask, Stats, box, components, dilated, distances
 from detection.pdf import Word
 from detection.regions import FloatArray, LabelImage
 from detection.vector_canvas import Canvas
 from models.floorplan import Flag
 
 _NAMED_SHARE: Final = 0.6  # of the broad areas, that hold a name where the plan names its rooms
+_BROAD: Final = 0.5  # of the picture's sides, that an area around a plan spans
+_HELD: Final = 0.1  # of its own size, that an area around a plan holds
+_OPENINGS_OF_A_PLAN: Final = 3
 _NAME: Final = re.compile(r"[^\W\d_]{2,}")
 _NUMBER: Final = re.compile(r"^[A-Z]{0,2}\.?\d[\d.\-/]*[A-Z]{0,2}$", re.IGNORECASE)
 
@@ -66,9 +69,26 @@ def find_areas(barrier: Mask) -> Areas:
     reach = distances(free)
     widest = _widest(labels, reach, len(stats))
     uncut = np.zeros(len(stats), bool)
-    return Areas(
-        labels, stats[:, cv2.CC_STAT_AREA].astype(np.int64), widest, _at_edge(labels, len(stats)), uncut, uncut
-    )
+    outside = _at_edge(labels, len(stats))
+    outside |= _around_the_rest(labels, stats, outside)
+    return Areas(labels, stats[:, cv2.CC_STAT_AREA].astype(np.int64), widest, outside, uncut, uncut)
+
+
+def _around_the_rest(labels: LabelImage, stats: Stats, outside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """bool (k,): the areas that hold most of all others within: what is between a sheet's frame and its plan."""
+    out = np.zeros(len(stats), bool)
+    inner = ~outside
+    inner[0] = False
+    broad = (stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]] >= _BROAD * np.array(labels.shape[::-1])).all(axis=1)
+    for k in np.flatnonzero(inner & broad).tolist():
+        x, y, width, height, area = (int(value) for value in stats[k])
+        own = (labels[y : y + height, x : x + width] == k).astype(np.uint8)
+        outline, _ = cv2.findContours(own, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        filled = cv2.fillPoly(np.zeros_like(own), outline, (1,)).astype(bool)
+        held = np.bincount(labels[y : y + height, x : x + width][filled], minlength=len(stats))
+        rest = int(stats[inner, cv2.CC_STAT_AREA].sum()) - area
+        out[k] = int(held[inner].sum()) - area > max(0.5 * rest, _HELD * area)
+    return out
 
 
 def _at_edge(labels: LabelImage, count: int) -> NDArray[np.bool_]:
@@ -99,6 +119,39 @@ def wide_enough(
     broad = (reach > 0.5 * door_px) & ~areas.outside & ~areas.was_outside
     has_names = bool(broad.any()) and float((named[broad] > 0).mean()) > _NAMED_SHARE
     return rooms & ((named > 0) | (reach >= (0.6 if has_names else 0.35) * door_px))
+
+
+def in_plans(areas: Areas, barrier: Mask, openings_px: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """bool (k,): the areas within walls that have openings; boxes without any beside such walls are tables and legends.
+
+    Args:
+        areas: the areas between barriers.
+        barrier: uint8 (h, w), the walls with their openings shut.
+        openings_px: int64 (n, 2), pixels x, y on the openings.
+    """
+    height, width = barrier.shape
+    walls, _ = components(barrier)
+    x, y = np.clip(openings_px, 0, [width - 1, height - 1]).T
+    opened = np.bincount(walls[y, x], minlength=int(walls.max()) + 1)
+    opened[0] = 0
+    # The pixel above an area's topmost one belongs to what is around it.
+    first = np.full(len(areas.area_px), -1)
+    place = np.flatnonzero(areas.labels)
+    first[areas.labels.ravel()[place[::-1]]] = place[::-1]
+    above = np.maximum(first - width, 0)
+    holder = np.where(first >= width, walls.ravel()[above], 0)
+    beside = np.where(first >= width, areas.labels.ravel()[above], 0)
+    plans = (opened[holder] > 0) | (holder == 0) & (beside > 0)
+    # What has no opening of its own may stand inside a plan: a shaft, a core.
+    top = np.full(len(opened), -1)
+    place = np.flatnonzero(walls)
+    top[walls.ravel()[place[::-1]]] = place[::-1]
+    around = np.where(top >= width, areas.labels.ravel()[np.maximum(top - width, 0)], 0)
+    detached = areas.outside[around] | (around == 0)
+    inside: NDArray[np.bool_] = plans | ~detached[holder]
+    if opened.max(initial=0) < _OPENINGS_OF_A_PLAN:
+        inside[:] = True
+    return inside
 
 
 def judged(

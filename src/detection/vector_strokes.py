@@ -14,9 +14,12 @@ from detection.pdf import Paths
 from detection.regions import FloatArray
 from detection.vector_arcs import Doors, find_arcs, find_doors
 from detection.vector_bands import Bands, find_bands, stack_depths
-from detection.vector_lines import Family, Indices, find_families, hatch_lines, simplified, styles_of, with_edges
+from detection.vector_lines import Family, Flags, Indices, find_families, hatch_lines, simplified, styles_of, with_edges
+from detection.vector_zones import of_plans
 
 _MORE_THAN_A_FRAME: Final = 8
+_MANY_LINES: Final = 200  # are no frame
+_PAPER: Final = 0.96  # of both the page's sides
 _OUTLINES: Final = 0.4  # of a wide pen's length in pairs says that it draws outlines
 
 
@@ -51,17 +54,18 @@ class Strokes:
     most: float
 
 
-def read_strokes(paths: Paths, side: float) -> Strokes:
-    """The strokes of a page whose longer side is `side`."""
+def read_strokes(paths: Paths, size: tuple[float, float]) -> Strokes:
+    """The strokes of a page of that width and height."""
+    side = max(size)
     same_line = 1e-4 * side
     path_style, pens = styles_of(paths)
     xy, source = simplified(paths.xy, path_style[paths.path], 1.2 * same_line)
     style = path_style[paths.path[source]]
     arcs, curve = find_arcs(xy)
-    plain = ~paths.dashed[paths.path[source]]
+    plain = ~(paths.dashed | _paper(paths, size))[paths.path[source]]
     straight = np.flatnonzero((curve < 0) & plain)
     doors = find_doors(arcs, xy[straight], 0.002 * side, 0.08 * side)
-    kept = straight[~doors.leaves]
+    kept = straight[~doors.leaves & of_plans(xy[straight], doors, size)]
     families = find_families(xy[kept], style[kept], pens, same_line)
     period = 0.8 * (doors.width or 0.02 * side)
     families = [f.only(~hatch_lines(f, period)) for f in families]
@@ -89,6 +93,16 @@ def read_strokes(paths: Paths, side: float) -> Strokes:
     )
 
 
+def _paper(paths: Paths, size: tuple[float, float]) -> Flags:
+    """bool (p,): the fills without an outline that cover the page: their edges are the paper's, not lines."""
+    low, high = np.full((paths.path_count, 2), np.inf), np.full((paths.path_count, 2), -np.inf)
+    for ends in (paths.xy[:, :2], paths.xy[:, 2:]):
+        np.minimum.at(low, paths.path, ends)
+        np.maximum.at(high, paths.path, ends)
+    covers: Flags = ~paths.stroked & (high - low >= _PAPER * np.array(size)).all(axis=1)
+    return covers
+
+
 def _wall_pens(families: list[Family], pens: FloatArray, least: float) -> FloatArray:
     """float64 (s,): the widths of the pens that are as wide as walls and draw more than a frame; 0 for the others."""
     length, count = np.zeros(len(pens)), np.zeros(len(pens))
@@ -103,7 +117,25 @@ def _wall_pens(families: list[Family], pens: FloatArray, least: float) -> FloatA
     thin = float(pens[order][pens[order] > 0][:1].sum())
     wide = (pens >= least) & (pens >= 3 * min(max(usual, thin), 2 * thin)) & (count >= _MORE_THAN_A_FRAME)
     wide &= length >= 0.1 * length.sum()
+    for style in np.flatnonzero(wide).tolist():
+        wide[style] = _branching([f.only(f.style == style) for f in families], float(pens[style])) >= _MORE_THAN_A_FRAME
     return np.where(wide, pens, 0.0)
+
+
+def _branching(families: list[Family], width: float) -> int:
+    """How many lines of a pen are not the sides of plain boxes, as frames and title blocks are."""
+    segments = np.vstack([f.segments() for f in families])[:_MANY_LINES]
+    tips, own = segments.reshape(-1, 2), np.repeat(np.arange(len(segments)), 2)
+    step = segments[:, 2:] - segments[:, :2]
+    length = np.maximum(np.hypot(step[:, 0], step[:, 1]), 1e-9)
+    away = tips[None, :] - segments[:, None, :2]
+    along = (away * step[:, None]).sum(axis=2) / length[:, None]
+    across = np.abs(away[..., 0] * step[:, None, 1] - away[..., 1] * step[:, None, 0]) / length[:, None]
+    near = (across < width) & (np.arange(len(segments))[:, None] != own)
+    inside = near & (along > width) & (along < length[:, None] - width)
+    at_end = (near & ~inside & (along > -width) & (along < length[:, None] + width)).any(axis=0)
+    boxed = at_end.reshape(-1, 2).all(axis=1) & ~inside.any(axis=1) & ~inside.any(axis=0).reshape(-1, 2).any(axis=1)
+    return int(len(segments) - boxed.sum())
 
 
 def _paired(families: list[Family], wide: FloatArray, most: float, same_line: float) -> FloatArray:

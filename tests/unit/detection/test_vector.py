@@ -246,6 +246,98 @@ def test_walls_cut_into_crumbs_are_walls_still() -> None:
     assert [c.kind for c in regions.closures].count("door") >= 2
 
 
+def test_lines_written_as_separate_dashes_are_lines() -> None:
+    """Some exporters write a line as thousands of short strokes that do not quite meet; doors' arcs too."""
+
+    def dashes(pdf: Pdf, points: np.ndarray) -> None:
+        for a, b in pairwise(points):
+            count = max(1, int(np.hypot(*(b - a)) / 2.4))
+            for k in range(count):
+                first, last = a + (b - a) * k / count, a + (b - a) * (k + 0.85) / count
+                pdf.line(*np.round(first, 2).tolist(), *np.round(last, 2).tolist())
+
+    def draw(pdf: Pdf) -> None:
+        pdf.setLineWidth(0.6)
+        for part in getattr(_outline(), "geoms", [_outline()]):
+            for ring in (part.exterior, *part.interiors):
+                dashes(pdf, np.array(ring.coords))
+        pdf.setLineWidth(0.3)
+        for low, high in (DOOR_TOP, DOOR_BOTTOM):
+            width = high - low
+            dashes(pdf, np.array([[300, low], [300 - width, low]]))
+            angles = np.linspace(np.pi / 2, np.pi, 24)
+            dashes(pdf, np.column_stack([300 + width * np.cos(angles), low + width * np.sin(angles)]))
+        _window(pdf)
+        _names(pdf)
+
+    regions, found = _search(_page(draw))
+
+    assert regions is not None
+    _assert_rooms(found, [_on_page(r) for r in ROOMS], 0.95)
+    assert [c.kind for c in regions.closures].count("door") >= 2
+
+
+def _title_block(pdf: Pdf, x: float, y: float) -> None:
+    pdf.setLineWidth(1.2)
+    for k in range(4):
+        pdf.rect(x, y + 18 * k, 150, 18)
+        pdf.drawString(x + 8, y + 6 + 18 * k, f"Drawn by office {k}")
+
+
+def test_frames_title_blocks_and_coloured_paper_are_no_rooms() -> None:
+    def draw(pdf: Pdf) -> None:
+        pdf.setFillColorRGB(0.97, 0.96, 0.9)
+        pdf.rect(0, 0, 800, 600, stroke=0, fill=1)
+        pdf.setFillGray(0)
+        pdf.setLineWidth(5)
+        pdf.rect(12, 12, 776, 576)
+        pdf.rect(30, 470, 200, 100)
+        _title_block(pdf, 620, 20)
+        pdf.translate(40, 60)
+        _hollow(pdf)
+
+    _, found = _search(_page(draw, size=(800, 600)))
+
+    assert len(found) == len(ROOMS)
+    assert sorted(p.area for p in found) == pytest.approx(sorted(r.area for r in ROOMS), rel=0.05)
+
+
+def test_plans_side_by_side_on_a_sheet_are_all_read() -> None:
+    def draw(pdf: Pdf) -> None:
+        for x, y, turn in ((0, 0, 0), (520, 0, 0), (520, 560, 90)):
+            pdf.saveState()
+            pdf.translate(x + (300 if turn else 0), y)
+            pdf.rotate(turn)
+            _hollow(pdf)
+            pdf.restoreState()
+        _title_block(pdf, 60, 700)
+
+    _, found = _search(_page(draw, size=(1100, 1200)))
+
+    assert len(found) == 3 * len(ROOMS)
+    assert sorted(p.area for p in found) == pytest.approx(sorted(3 * [r.area for r in ROOMS]), rel=0.05)
+
+
+def test_rooms_carry_the_evidence_for_them() -> None:
+    regions, _ = _search(_page(_hollow))
+
+    assert regions is not None
+    for region in regions.regions:
+        evidence = dict(region.evidence)
+        borders = [value for name, value in region.evidence if name.startswith("on_")]
+        assert sum(borders) == pytest.approx(1, abs=1e-3)
+        assert evidence["on_cut"] == 0
+        assert evidence["on_wall"] > 0.7
+        assert evidence["named"] == evidence["others_named"] == 1
+        assert evidence["divided"] == evidence["leaked"] == evidence["several_names"] == 0
+        assert all(0 <= value <= 1 for value in evidence.values())
+    on_doors = sorted(dict(r.evidence)["on_door"] for r in regions.regions)
+    assert all(0.02 < share < 0.2 for share in on_doors)
+    areas = sorted(dict(r.evidence)["area"] for r in regions.regions)
+    true = [r.area / DOOR**2 for r in ROOMS]
+    assert areas == pytest.approx(sorted(area / (area + 10) for area in true), rel=0.05)
+
+
 def test_a_hatched_floor_divides_nothing() -> None:
     def draw(pdf: Pdf) -> None:
         _hollow(pdf)
