@@ -1,7 +1,10 @@
 """The HTTP face: the API, and the page that uses it."""
 
 import gc
+import os
 
 # A hundred thousand objects come to be while all of this loads, and nothing of it is garbage. Looking for some after
 # every few hundred of them was a twentieth of a function's cold start.
 gc.set_threshold(20_000, 50, 50)
+# Nor are there plugins of pydantic here, for which it would read what is told of every installed package.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
