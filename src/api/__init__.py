@@ -4,7 +4,7 @@ import gc
 import os
 
 # A hundred thousand objects come to be while all of this loads, and nothing of it is garbage. Looking for some after
-# every few hundred of them was a twentieth of a function's cold start.
-gc.set_threshold(20_000, 50, 50)
+# every few hundred of them was a tenth of a function's cold start.
+gc.set_threshold(200_000, 50, 50)
 # Nor are there plugins of pydantic here, for which it would read what is told of every installed package.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
