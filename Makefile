@@ -152,7 +152,7 @@ TEMPLATE_TOOLS := build/venv-template
 GUARD_TOOLS := build/guard
 SAM := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=$${AWS_DEFAULT_REGION:-us-east-1} $(SAM_TOOLS)/bin/sam
 GUARD := $(GUARD_TOOLS)/node_modules/@cdklabs/cdk-validator-cfnguard/bin/ubuntu/x86_64/cfn-guard
-.PHONY: tools-aws sam-tools lint-aws build-aws
+.PHONY: tools-aws sam-tools lint-aws build-aws test-aws
 
 tools-aws: sam-tools $(TEMPLATE_TOOLS)/.$(CFN_LINT)-$(CHECKOV) $(GUARD_TOOLS)/.$(CFN_GUARD) ## Install what lints, builds and deploys template.yaml
 
@@ -168,6 +168,10 @@ lint-aws: tools-aws ## Check template.yaml with sam, cfn-lint, checkov and rules
 
 build-aws: sam-tools ## Build both functions for RUNTIME into .aws-sam/build, checked for size, glibc and content
 	RUNTIME=$(RUNTIME) $(SAM) build --parameter-overrides Runtime=$(RUNTIME)
+
+test-aws: $(VENV)/.installed-dev lint-aws build-aws ## Hold the AWS world to an emulator and to DynamoDB Local: stores, rights, deployments
+	$(BIN)/python tests/aws/servers.py install
+	$(BIN)/python tests/aws/servers.py run $(PYTEST) tests/contract tests/infra
 
 $(SAM_TOOLS)/.$(SAM_CLI):
 	@$(PYTHON) -m venv $(SAM_TOOLS)

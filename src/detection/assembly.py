@@ -22,6 +22,7 @@ from models.floorplan import Flag, Opening, Page, Room, Scale
 NO_ROOMS: Final = "No rooms were found on this page."
 _ODD_SOLIDITY: Final = 0.45  # of the convex hull; an L-shaped room has 0.6 to 0.8
 _ODD_VERTICES: Final = 60
+_LEAST_CHANCE: Final = 0.2  # an item less likely than half the F1 that is reached lowers it
 _DECIMALS: Final = 2
 _PROBES: Final = (0.6, 1.0, 1.6, 2.4)  # of a wall's thickness, to either side of an opening
 
@@ -42,7 +43,7 @@ def build_page(page: document.Page, regions: Regions, first_id: int) -> Page:
         regions: with `units_per_px` in the page's own units.
         first_id: the first room's number in the document.
     """
-    found = find_rooms(page, regions)
+    found = _likely(find_rooms(page, regions))
     scale = find_scale([(f.outline.polygon.area, f.label.area_m2) for f in found], page.words, page.unit)
     ids = [f"room_{first_id + k:03d}" for k in range(len(found))]
     features = features_of_all(found)
@@ -66,6 +67,13 @@ def find_rooms(page: document.Page, regions: Regions) -> list[Found]:
     labels = read_labels([outline.polygon for outline in outlines], page.words)
     found = [Found(outline, label) for outline, label in zip(outlines, labels, strict=True)]
     return [found[k] for k in reading_order([item.outline.polygon for item in found])]
+
+
+def _likely(found: list[Found]) -> list[Found]:
+    """The rooms without those that are hardly any: a title block as a room costs more trust than a missing one."""
+    regions = [item.outline.region for item in found]
+    chances = [confidence_of(*pair) for pair in zip(features_of_all(found), regions, strict=True)]
+    return [item for item, chance in zip(found, chances, strict=True) if chance >= _LEAST_CHANCE]
 
 
 def features_of_all(found: Sequence[Found]) -> list[Features]:

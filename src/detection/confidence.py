@@ -63,9 +63,9 @@ def _own(region: Region, shape: Polygon, usual_area: float) -> Features:
 
 
 def confidence_of(features: Mapping[str, float], region: Region) -> float:
-    """The chance that the room is right, in 0..1; the region's own confidence where no coefficients are there."""
+    """The chance that the room is right, in 0..1; the region's own confidence where nothing more is known of it."""
     model = _model()
-    if model is None:
+    if model is None or not region.evidence:
         return region.confidence
     score = model["bias"] + sum(model.get(name, 0.0) * value for name, value in sorted(features.items()))
     return min(max(1 / (1 + math.exp(-score)), _LEAST), _MOST)

@@ -18,9 +18,12 @@ from detection.morphology import Mask, Stats, box, components, dilated, distance
 from detection.network import Evidence, Shares
 from detection.openings import Gap, door_reach, fill_gap, find_caps, find_gaps
 from detection.regions import ByteImage, Debug, LabelImage, RasterFind, Region
+from models.floorplan import Flag
 
 _LEAST_EXTENT_PX: Final = 32
 _LEAST_ROOM: Final = 0.5
+_WHOLE: Final = 0.9
+_RING_PX: Final = 3
 _LEVELS: Final = (0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.12, 0.05, 0.0)
 _DROP: Final = 0.5
 _CROSS: Final = np.asarray(cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)), np.uint8)
@@ -106,18 +109,15 @@ def _rooms(closed: Mask, evidence: Evidence, extent_px: int) -> tuple[LabelImage
     inside = keep[areas]
     leaking = np.isin(areas, edge[edge > 0]) & (evidence.room > evidence.outside)
     pieces = _pieces((inside | leaking).astype(np.uint8), evidence.depth, least_px)
-    return _kept(pieces, inside, least_px, half_px)
+    return _kept(pieces, inside, evidence, least_px, half_px)
 
 
 def _kept(
-    pieces: LabelImage, inside: NDArray[np.bool_], least_px: float, half_px: float
+    pieces: LabelImage, inside: NDArray[np.bool_], evidence: Evidence, least_px: float, half_px: float
 ) -> tuple[LabelImage, list[Region]]:
+    """The pieces that are large and wide enough for a room, numbered anew, each with what speaks for it."""
     labels = np.zeros(pieces.shape, np.int32)
     regions: list[Region] = []
-    count = int(pieces.max()) + 1
-    closed = np.bincount(pieces.ravel(), inside.ravel(), count) / np.maximum(
-        np.bincount(pieces.ravel(), minlength=count), 1
-    )
     for number, at in _boxes(pieces):
         own = (pieces[at] == number).astype(np.uint8)
         if own.sum() < least_px:
@@ -129,12 +129,35 @@ def _kept(
             continue
         label = len(regions) + 1
         labels[at][own > 0] = label
-        whole = closed[number] > 0.9
-        regions.append(Region(label, 0.85 if whole else 0.5, () if whole else ("leaky",)))
+        closed = float(inside[at][own > 0].mean())
+        whole = closed > _WHOLE
+        flags: tuple[Flag, ...] = () if whole else ("leaky",)
+        regions.append(Region(label, 0.85 if whole else 0.5, flags, _shares(own, at, evidence, closed)))
     return labels, regions
 
 
-def _boxes(labels: LabelImage) -> list[tuple[int, tuple[slice, slice]]]:
+def _shares(own: Mask, at: Box, evidence: Evidence, closed: float) -> tuple[tuple[str, float], ...]:
+    """What the network says of a piece and of the ring around it, three pixels wide."""
+    around = tuple(slice(max(0, part.start - _RING_PX), part.stop + _RING_PX) for part in at)
+    rows, columns = (part.start - wider.start for part, wider in zip(at, around, strict=True))
+    grown = np.zeros(evidence.room[around].shape, np.uint8)
+    grown[rows : rows + own.shape[0], columns : columns + own.shape[1]] = own
+    ring = (dilated(grown, box(2 * _RING_PX + 1, 2 * _RING_PX + 1)) > 0) & (grown == 0)
+    walls = evidence.wall[around] + evidence.window[around]
+    bounds = walls + evidence.opening[around]
+    body = own > 0
+    return (
+        ("room", float(evidence.room[at][body].mean())),
+        ("deep", float(evidence.depth[at][body].mean())),
+        ("closed", closed),
+        ("bounds", float(bounds[ring].mean())),
+        ("open ring", float((bounds[ring] < 0.3).mean())),
+        ("walls", float(walls[ring].mean())),
+        ("outside ring", float(evidence.outside[around][ring].mean())),
+    )
+
+
+def _boxes(labels: LabelImage) -> list[tuple[int, Box]]:
     """The labels in use, each with the box around it."""
     out = []
     order = np.argsort(labels, axis=None, kind="stable")
@@ -148,6 +171,9 @@ def _boxes(labels: LabelImage) -> list[tuple[int, tuple[slice, slice]]]:
         box_of = slice(int(rows.min()), int(rows.max()) + 1), slice(int(columns.min()), int(columns.max()) + 1)
         out.append((int(values[start]), box_of))
     return out
+
+
+Box = tuple[slice, slice]
 
 
 @dataclass(slots=True)
