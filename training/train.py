@@ -182,7 +182,11 @@ def train(
         mean.load_state_dict(net.state_dict())
     weights = torch.tensor(CLASS_WEIGHTS)
     loader = DataLoader(
-        Crops(first * BATCH, seed + rank), BATCH, collate_fn=stack, num_workers=workers, prefetch_factor=4 if workers else None
+        Crops(first * BATCH, seed + rank),
+        BATCH,
+        collate_fn=stack,
+        num_workers=workers,
+        prefetch_factor=4 if workers else None,
     )
     batches = iter(loader)
     began, total = time.monotonic(), 0.0

@@ -7,7 +7,7 @@ Glossary: the *barrier* is what no room reaches into: walls, windows, doors and 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import cv2
 import numpy as np
@@ -17,10 +17,11 @@ from detection import network
 from detection.morphology import Mask, Stats, box, components, dilated, distances
 from detection.network import Evidence, Shares
 from detection.openings import Gap, door_reach, fill_gap, find_caps, find_gaps
-from detection.regions import ByteImage, Debug, LabelImage, RasterFind, Region
+from detection.regions import ByteImage, Closure, Debug, LabelImage, RasterFind, Region
 from models.floorplan import Flag
 
 _LEAST_EXTENT_PX: Final = 32
+_LEAST_OPENING_PX: Final = 12
 _LEAST_ROOM: Final = 0.5
 _WHOLE: Final = 0.9
 _RING_PX: Final = 3
@@ -45,7 +46,7 @@ def search(grey: ByteImage, debug: Debug | None = None) -> RasterFind | str:
     labels, regions = _rooms(closed, evidence, extent_px)
     if debug is not None:
         _draw_steps(debug, grey, evidence, barrier, closed, labels)
-    return RasterFind(labels, regions, [gap.closure() for gap in used], wall_px)
+    return RasterFind(labels, regions, [*_openings(evidence), *(gap.closure() for gap in used)], wall_px)
 
 
 def _gaps(evidence: Evidence, wall_px: float, extent_px: int) -> tuple[list[Gap], float]:
@@ -55,6 +56,30 @@ def _gaps(evidence: Evidence, wall_px: float, extent_px: int) -> tuple[list[Gap]
     caps = find_caps(standing, max(2, round(wall_px)), max(2.0, 0.4 * wall_px))
     gaps = find_gaps(caps, standing, faint, 0.45 * extent_px)
     return gaps, door_reach(gaps, max(2, round(wall_px)), extent_px)
+
+
+def _openings(evidence: Evidence) -> list[Closure]:
+    """The doors and windows that the network sees, each as a line along its longer side."""
+    closures: list[Closure] = []
+    kinds: tuple[tuple[Literal["door", "window"], Shares], ...] = (
+        ("door", evidence.opening),
+        ("window", evidence.window),
+    )
+    for kind, share in kinds:
+        mask = (share > 0.5).astype(np.uint8)
+        outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        for outline in outlines:
+            if len(outline) < _LEAST_OPENING_PX:
+                continue
+            corners = cv2.boxPoints(cv2.minAreaRect(outline)).astype(np.float64)
+            sides = np.hypot(*(corners - np.roll(corners, -1, axis=0)).T)
+            turn = 0 if sides[0] <= sides[1] else 1
+            a, b, c, d = (corners[(k + turn) % 4] for k in range(4))
+            (x0, y0), (x1, y1) = (a + b) / 2, (c + d) / 2
+            x, y, width, height = cv2.boundingRect(outline)
+            sure = float(share[y : y + height, x : x + width][mask[y : y + height, x : x + width] > 0].mean())
+            closures.append(Closure(kind, ((float(x0), float(y0)), (float(x1), float(y1))), sure))
+    return closures
 
 
 def _draw_steps(

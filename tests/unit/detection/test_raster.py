@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from detection.morphology import run_lengths
 from detection.raster import find_regions
-from detection.settings import DEFAULTS
+from detection.settings import Settings
 
 WALL = 12
+STROKES = Settings(network=False)
 
 
 def flat(*, door: str = "gap", window: bool = True, ink: int = 0, paper: int = 255, angle_deg: float = 0) -> np.ndarray:
@@ -43,7 +44,7 @@ def flat(*, door: str = "gap", window: bool = True, ink: int = 0, paper: int = 2
 
 
 def areas_of(image: np.ndarray) -> list[float]:
-    found = find_regions(image, DEFAULTS)
+    found = find_regions(image, STROKES)
     unit = found.units_per_px**2
     return sorted(float((found.labels == region.label).sum()) * unit for region in found.regions)
 
@@ -89,7 +90,7 @@ def test_the_sheets_border_is_not_a_room() -> None:
 
 
 def test_labels_are_numbered_without_gaps_and_end_at_the_walls() -> None:
-    found = find_regions(flat(), DEFAULTS)
+    found = find_regions(flat(), STROKES)
     assert {region.label for region in found.regions} == set(np.unique(found.labels)) - {0}
     scale = 1 / found.units_per_px
     wall = found.labels[int(300 * scale), int(81 * scale) : int((80 + WALL - 1) * scale)]
@@ -97,14 +98,14 @@ def test_labels_are_numbered_without_gaps_and_end_at_the_walls() -> None:
 
 
 def test_a_door_and_a_window_are_reported_as_closures() -> None:
-    found = find_regions(flat(window=False), DEFAULTS)
+    found = find_regions(flat(window=False), STROKES)
     lengths = [float(np.hypot(*np.subtract(*c.line_px))) * found.units_per_px for c in found.closures]
     assert any(length == pytest.approx(70, abs=4) for length in lengths)
 
 
 def test_every_step_can_be_drawn() -> None:
     pictures: dict[str, np.ndarray] = {}
-    find_regions(flat(), DEFAULTS, lambda name, picture: pictures.update({name: picture}))
+    find_regions(flat(), STROKES, lambda name, picture: pictures.update({name: picture}))
     assert list(pictures) == ["ink", "walls", "openings", "rooms"]
     assert all(p.dtype == np.uint8 and p.any() for p in pictures.values())
 
@@ -112,7 +113,7 @@ def test_every_step_can_be_drawn() -> None:
 @pytest.mark.parametrize("shape", [(1, 1, 3), (3, 400, 3), (400, 3, 3), (50, 50, 3)])
 @pytest.mark.parametrize("value", [0, 128, 255])
 def test_blank_pictures_say_why_there_are_no_rooms(shape: tuple[int, ...], value: int) -> None:
-    found = find_regions(np.full(shape, value, np.uint8), DEFAULTS)
+    found = find_regions(np.full(shape, value, np.uint8), STROKES)
     assert found.regions == []
     assert found.message
 
@@ -121,7 +122,7 @@ def test_blank_pictures_say_why_there_are_no_rooms(shape: tuple[int, ...], value
 @given(st.integers(0, 2**32 - 1))
 def test_noise_never_breaks_the_search(seed: int) -> None:
     noise = np.random.default_rng(seed).integers(0, 256, (120, 160, 3), dtype=np.uint8)
-    found = find_regions(noise, DEFAULTS)
+    found = find_regions(noise, STROKES)
     assert found.labels.max(initial=0) == len(found.regions)
 
 
