@@ -1,12 +1,17 @@
-"""A real uvicorn server on a free port of loopback, in a thread of the test process."""
+"""Real servers on a free port of loopback: an app in a thread of the test process, or `serve` as a process."""
 
 from __future__ import annotations
 
+import os
+import re
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
@@ -32,3 +37,24 @@ def serving(app: FastAPI) -> Iterator[str]:
         server.should_exit = True
         thread.join(10)
         listener.close()
+
+
+@contextmanager
+def served(data: Path) -> Iterator[str]:
+    """The base URL of `location-detection serve` with one worker and the real engine, until the block ends."""
+    source = Path(__file__).resolve().parents[1] / "src"
+    server = subprocess.Popen(
+        [sys.executable, "-m", "cli.main", "serve", "--port", "0", "--data", str(data), "--workers", "1"],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(source), "POWERTOOLS_LOG_LEVEL": "CRITICAL"},
+    )
+    assert server.stderr is not None
+    try:
+        said = re.search(r"http://127\.0\.0\.1:\d+", server.stderr.readline())
+        assert said, "the server did not start"
+        yield said[0]
+    finally:
+        server.terminate()
+        server.wait(20)
+        server.stderr.close()

@@ -22,6 +22,8 @@ from detection.confidence import COEFFICIENTS, Features
 from detection.document import BrokenPage, open_document
 from detection.engine import find_regions
 from detection.settings import DEFAULTS, Settings
+from evaluation.figures import calibration_error
+from evaluation.matching import match_rooms
 from models.blueprint import Blueprint, PageSelection
 from training import whole
 from training.truth import polygons
@@ -33,20 +35,8 @@ Rooms = list[tuple[Features, bool, int]]
 
 def right(found: Sequence[shapely.Polygon], true: Sequence[shapely.Polygon]) -> list[bool]:
     """Which rooms found are right; each true room makes one of them right at most."""
-    pairs = []
-    tree = shapely.STRtree(list(true))
-    for i, shape in enumerate(found):
-        for j in tree.query(shape):
-            other = shapely.make_valid(true[j])
-            common = shape.intersection(other).area
-            iou = common / (shape.area + other.area - common)
-            if iou >= RIGHT_IOU:
-                pairs.append((-iou, i, int(j)))
-    hits, taken = set(), set()
-    for _, i, j in sorted(pairs):
-        if i not in hits and j not in taken:
-            hits.add(i)
-            taken.add(j)
+    matches = match_rooms(found, [shapely.make_valid(shape) for shape in true]).at_least(RIGHT_IOU)
+    hits = {match.found for match in matches}
     return [i in hits for i in range(len(found))]
 
 
@@ -81,12 +71,6 @@ def fit(rows: NDArray[np.float64], hits: NDArray[np.float64], penalty: float = P
     return weights
 
 
-def expected_error(chance: NDArray[np.float64], hits: NDArray[np.float64], bins: int = 10) -> float:
-    """The expected calibration error over equal bins of 0..1."""
-    place = np.minimum((chance * bins).astype(int), bins - 1)
-    return float(sum(abs(chance[place == b].sum() - hits[place == b].sum()) for b in range(bins)) / max(1, len(chance)))
-
-
 def collect(first: int, count: int, settings: Settings) -> Rooms:
     """The rooms of plans as pictures (two of three) and as drawn PDF pages."""
     rooms: Rooms = []
@@ -111,7 +95,7 @@ def report(rooms: Rooms) -> dict[str, Any]:
     return {
         "rooms": len(rooms),
         "right": round(float(hits.mean()), 4),
-        "held_out_error": round(expected_error(chance, hits[~odd]), 4),
+        "held_out_error": round(calibration_error(list(zip(chance, hits[~odd], strict=True))) or 0.0, 4),
         "coefficients": coefficients,
     }
 

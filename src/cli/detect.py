@@ -7,9 +7,9 @@ import os
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from enum import StrEnum
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.plan import STDIN, Notify, Outcome, Task, process, silent
+from utils.processes import settled
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -130,15 +131,8 @@ def _outcomes(tasks: list[Task], jobs: int, notify: Notify) -> Iterator[Outcome]
 
 def _settle(task: Task, future: Future[Outcome]) -> Outcome:
     """The future's outcome; a task whose process died, or stood beside one that did, gets a process to itself."""
-    try:
-        return future.result()
-    except BrokenProcessPool:
-        pass
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as alone:
-        try:
-            return alone.submit(process, task, silent).result()
-        except BrokenProcessPool:
-            return task.failed("the process died while it worked on the file (out of memory?)")
+    outcome = settled(future, partial(process, task, silent))
+    return outcome or task.failed("the process died while it worked on the file (out of memory?)")
 
 
 @contextmanager

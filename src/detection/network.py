@@ -15,7 +15,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.morphology import resized
 from detection.regions import ByteImage
 
 WEIGHTS: Final = Path(__file__).parent / "weights" / "rooms.onnx"
@@ -62,8 +61,3 @@ def see(grey: ByteImage) -> Evidence:
 @lru_cache(maxsize=1)
 def _network() -> cv2.dnn.Net:
     return cv2.dnn.readNetFromONNX(np.frombuffer(WEIGHTS.read_bytes(), np.uint8))
-
-
-def enlarged(shares: Shares, width_px: int, height_px: int) -> Shares:
-    """The shares at another size."""
-    return resized(shares, width_px, height_px, cv2.INTER_LINEAR)

@@ -10,7 +10,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from detection.regions import ByteImage
+from detection.regions import ByteImage, LabelImage
 from models.floorplan import Page, Room
 
 # Eight tints that stay apart beside each other (blue, green, red).
@@ -93,3 +93,10 @@ def _write(canvas: ByteImage, room: Room, scale: NDArray[np.float64]) -> None:
         at = (round(x - w / 2), round(y + (row - 0.1) * 1.6 * h))
         for colour, thickness in (((255, 255, 255), 3), ((20, 20, 20), 1)):
             cv2.putText(canvas, line, at, cv2.FONT_HERSHEY_SIMPLEX, size, colour, thickness, cv2.LINE_AA)
+
+
+def draw_labels(picture: ByteImage, labels: LabelImage) -> ByteImage:
+    """The picture (uint8 h x w x 3) with each label in a shade of its own, for `--debug`."""
+    shades = np.random.default_rng(0).integers(60, 255, (int(labels.max()) + 1, 3), dtype=np.uint8)
+    shades[0] = 255
+    return (0.4 * picture + 0.6 * shades[labels]).astype(np.uint8)

@@ -9,6 +9,7 @@ import numpy as np
 
 from detection.morphology import Mask, box, components, dilated
 from detection.openings import Gap, door_reach, fill_gap, find_caps, find_gaps, find_windows
+from detection.overlay import draw_labels
 from detection.regions import ByteImage, Closure, Debug, LabelImage, RasterFind, Region
 from detection.rooms import RoomLimits, find_rooms
 from detection.turn import Turn
@@ -109,6 +110,4 @@ def _draw_steps(debug: Debug, grey: ByteImage, find: _Find) -> None:
         fill_gap(strip, gap)
         seen[strip > 0] = (0, 180, 0) if any(gap is used for used in find.used) else (255, 210, 170)
     debug("openings", seen)
-    shades = np.random.default_rng(0).integers(60, 255, (int(find.labels.max()) + 1, 3), dtype=np.uint8)
-    shades[0] = 255
-    debug("rooms", (0.4 * base + 0.6 * shades[find.labels]).astype(np.uint8))
+    debug("rooms", draw_labels(base, find.labels))

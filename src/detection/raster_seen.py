@@ -17,7 +17,9 @@ from detection import network
 from detection.morphology import Mask, Stats, box, components, dilated, distances
 from detection.network import Evidence, Shares
 from detection.openings import Gap, door_reach, fill_gap, find_caps, find_gaps
+from detection.overlay import draw_labels
 from detection.regions import ByteImage, Closure, Debug, LabelImage, RasterFind, Region
+from detection.rings import label_boxes
 from models.floorplan import Flag
 
 _LEAST_EXTENT_PX: Final = 32
@@ -27,6 +29,7 @@ _WHOLE: Final = 0.9
 _RING_PX: Final = 3
 _LEVELS: Final = (0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.12, 0.05, 0.0)
 _DROP: Final = 0.5
+Box = tuple[slice, slice]
 _CROSS: Final = np.asarray(cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)), np.uint8)
 
 
@@ -99,9 +102,7 @@ def _draw_steps(
     seen[closed > 0] = (0, 180, 0)
     seen[barrier > 0] = (0, 0, 200)
     debug("openings", seen)
-    shades = np.random.default_rng(0).integers(60, 255, (int(labels.max()) + 1, 3), dtype=np.uint8)
-    shades[0] = 255
-    debug("rooms", (0.4 * base + 0.6 * shades[labels]).astype(np.uint8))
+    debug("rooms", draw_labels(base, labels))
 
 
 def _extent(barrier: Mask) -> int:
@@ -143,7 +144,8 @@ def _kept(
     """The pieces that are large and wide enough for a room, numbered anew, each with what speaks for it."""
     labels = np.zeros(pieces.shape, np.int32)
     regions: list[Region] = []
-    for number, at in _boxes(pieces):
+    for number, (x0, y0, x1, y1) in label_boxes(pieces).items():
+        at = slice(y0, y1), slice(x0, x1)
         own = (pieces[at] == number).astype(np.uint8)
         if own.sum() < least_px:
             continue
@@ -180,25 +182,6 @@ def _shares(own: Mask, at: Box, evidence: Evidence, closed: float) -> tuple[tupl
         ("walls", float(walls[ring].mean())),
         ("outside ring", float(evidence.outside[around][ring].mean())),
     )
-
-
-def _boxes(labels: LabelImage) -> list[tuple[int, Box]]:
-    """The labels in use, each with the box around it."""
-    out = []
-    order = np.argsort(labels, axis=None, kind="stable")
-    values = labels.ravel()[order]
-    starts = np.flatnonzero(np.diff(values, prepend=-1))
-    for k, start in enumerate(starts):
-        if values[start] == 0:
-            continue
-        end = starts[k + 1] if k + 1 < len(starts) else len(values)
-        rows, columns = np.divmod(order[start:end], labels.shape[1])
-        box_of = slice(int(rows.min()), int(rows.max()) + 1), slice(int(columns.min()), int(columns.max()) + 1)
-        out.append((int(values[start]), box_of))
-    return out
-
-
-Box = tuple[slice, slice]
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from evaluation.figures import (
 )
 from evaluation.measure import DocumentResult, PageResult, Task, failed, measure
 from evaluation.truth import LabelledPage, Problem
+from utils.processes import settled
 
 _DIED = "the process died while it worked on the plan (out of memory?)"
 
@@ -174,12 +176,4 @@ def _submit(pool: ProcessPoolExecutor, task: Task) -> Future[DocumentResult]:
 
 def settle(task: Task, future: Future[DocumentResult]) -> DocumentResult:
     """The future's result; a task whose process died, or stood beside one that did, gets a process to itself."""
-    try:
-        return future.result()
-    except BrokenProcessPool:
-        pass
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as alone:
-        try:
-            return alone.submit(measure, task).result()
-        except BrokenProcessPool:
-            return failed(task, _DIED)
+    return settled(future, partial(measure, task)) or failed(task, _DIED)

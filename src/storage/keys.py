@@ -21,6 +21,17 @@ def is_prefix(text: str) -> bool:
     return len(text) <= MAX_KEY_LENGTH and _PREFIX.fullmatch(text) is not None
 
 
+def names_some(prefix: str) -> bool:
+    """Whether keys may begin with the prefix.
+
+    Raises:
+        ValueError: the prefix is empty, which would mean everything.
+    """
+    if not prefix:
+        raise ValueError("an empty prefix would remove everything")
+    return is_prefix(prefix)
+
+
 def check_key(text: str) -> str:
     """The text, which is a key.
 

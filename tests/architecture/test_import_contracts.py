@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.checkout import tracked
 
 from models.floorplan import floorplan_schema
 
@@ -23,15 +24,6 @@ FORBIDDEN = {
     "a private key": "BEGIN [A-Z ]*PRIVATE" + " KEY-----\n[A-Za-z0-9+/]{60}",
     "an access key": "AKIA" + "[0-9A-Z]{16}",
 }
-
-
-def tracked() -> list[Path]:
-    done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        pytest.skip("not a git checkout")
-    files = [ROOT / name for name in done.stdout.split("\0") if name]
-    assert len(files) > 50
-    return [file for file in files if file.is_file()]
 
 
 def environment() -> dict[str, str]:

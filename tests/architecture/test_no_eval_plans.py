@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 import pypdfium2
 import pytest
 from numpy.typing import NDArray
+from tests.checkout import tracked
 
 ROOT = Path(__file__).resolve().parents[2]
 EVAL = ROOT.parent / "shared" / "eval"
@@ -22,15 +22,6 @@ SIDE_PX = 40
 ALIKE = 0.75  # copies that were scaled, turned and compressed reach 0.9; drawings of other plans stay below 0.6
 
 Print = NDArray[np.float64]
-
-
-def tracked() -> list[Path]:
-    done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        pytest.skip("not a git checkout")
-    files = [ROOT / name for name in done.stdout.split("\0") if name]
-    assert len(files) > 50
-    return [file for file in files if file.is_file()]
 
 
 @pytest.fixture(scope="module")

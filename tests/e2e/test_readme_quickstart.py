@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.servers import served
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -65,24 +66,11 @@ def test_the_quickstart_on_labelled_plans(tmp_path: Path) -> None:
 def test_the_quickstart_over_http(tmp_path: Path) -> None:
     if shutil.which("curl") is None:
         pytest.skip("there is no curl on this machine")
-    server = subprocess.Popen(
-        [sys.executable, "-m", "cli.main", "serve", "--port", "0", "--data", str(tmp_path / "data"), "--workers", "1"],
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT / "src"), "POWERTOOLS_LOG_LEVEL": "CRITICAL"},
-    )
-    assert server.stderr is not None
-    try:
-        said = re.search(r"127\.0\.0\.1:\d+", server.stderr.readline())
-        assert said, "the server did not start"
+    with served(tmp_path / "data") as url:
         script = block("http")
         assert "127.0.0.1:8000" in script
-        done = run_block(script.replace("127.0.0.1:8000", said[0]), tmp_path)
+        done = run_block(script.replace("http://127.0.0.1:8000", url), tmp_path)
         assert done.returncode == 0, done.stderr
         assert rooms(tmp_path / "flat.json") > 3
         assert (tmp_path / "flat.png").read_bytes().startswith(b"\x89PNG")
         assert json.loads(done.stdout)["data"]["purged"] is True
-    finally:
-        server.terminate()
-        server.wait(20)
-        server.stderr.close()

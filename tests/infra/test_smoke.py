@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import MakeApp
-from tests.servers import serving
+from tests.servers import served, serving
 from tests.unit.services.plans import MODEL_VERSION, Engine
 
 from api.auth import parse_tokens
@@ -42,18 +41,9 @@ def working(storage: Storage, engine: Callable[..., object]) -> Iterator[None]:
 
 @pytest.mark.slow
 def test_all_works_on_a_real_server_with_the_real_engine(tmp_path: Path) -> None:
-    server = subprocess.Popen(
-        [sys.executable, "-m", "cli.main", "serve", "--port", "0", "--data", str(tmp_path / "data"), "--workers", "1"],
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT / "src"), "POWERTOOLS_LOG_LEVEL": "CRITICAL"},
-    )
-    assert server.stderr is not None
-    try:
-        said = re.search(r"http://127\.0\.0\.1:\d+", server.stderr.readline())
-        assert said, "the server did not start"
+    with served(tmp_path / "data") as url:
         done = subprocess.run(
-            [sys.executable, str(ROOT / "scripts" / "smoke.py"), "--url", said[0]],
+            [sys.executable, str(ROOT / "scripts" / "smoke.py"), "--url", url],
             capture_output=True, text=True, timeout=100,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
@@ -61,10 +51,6 @@ def test_all_works_on_a_real_server_with_the_real_engine(tmp_path: Path) -> None
         assert found is not None
         assert int(found[1]) > 3
         assert done.stdout.endswith("purged\nall works\n")
-    finally:
-        server.terminate()
-        server.wait(20)
-        server.stderr.close()
 
 
 def test_it_waits_until_a_new_token_is_known(make_app: MakeApp, storage: Storage) -> None:

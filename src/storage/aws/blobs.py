@@ -15,7 +15,7 @@ from storage.aws.calls import Calls
 from storage.aws.tables import Clock
 from storage.aws.urls import key_of_url
 from storage.base import BlobStore, UploadTicket
-from storage.keys import check_key, is_key, is_prefix
+from storage.keys import check_key, is_key, names_some
 from utils.errors import ServiceError
 
 if TYPE_CHECKING:
@@ -106,9 +106,7 @@ class AwsBlobs(BlobStore):
         Raises:
             ValueError: the prefix is empty, which would mean everything.
         """
-        if not prefix:
-            raise ValueError("an empty prefix would remove everything")
-        if not is_prefix(prefix):
+        if not names_some(prefix):
             return 0
         found, removed = self._versions(prefix)
         for start in range(0, len(found), MOST_AT_ONCE):

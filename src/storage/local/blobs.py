@@ -14,7 +14,7 @@ from typing import BinaryIO, Final
 
 from models.job import FILE_LIFETIME
 from storage.base import UPLOAD_PATH, BlobStore, UploadReceiver, UploadTicket
-from storage.keys import check_key, is_key, is_prefix
+from storage.keys import check_key, is_key, names_some
 from storage.local.database import Clock, Database
 from storage.local.files import ABSENT, StagedFile, move, remove_tree, translating
 from utils.errors import FileTooLargeError, UploadNotAllowedError
@@ -95,9 +95,7 @@ class LocalBlobs(BlobStore):
         Raises:
             ValueError: the prefix is empty, which would mean everything.
         """
-        if not prefix:
-            raise ValueError("an empty prefix would remove everything")
-        if not is_prefix(prefix):
+        if not names_some(prefix):
             return 0
         before, _, beginning = prefix.rpartition("/")
         folder, removed = self._root / before, 0
