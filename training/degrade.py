@@ -166,6 +166,23 @@ def stamp(image: Bytes, rng: Rng, at: tuple[int, int] | None = None) -> Bytes:
     return np.minimum(image, layer)
 
 
+def dark_edges(image: Bytes, rng: Rng) -> tuple[Bytes, NDArray[np.bool_]]:
+    """The lid left open, or a table round the paper: dark along one to four sides; and where, bool (h, w)."""
+    h, w = image.shape[:2]
+    covered = np.zeros((h, w), bool)
+    for side in range(4):
+        if rng.random() < 0.5:
+            width = round(float(rng.uniform(0.01, 0.14)) * min(h, w))
+            covered[
+                ((slice(0, width), slice(None)), (slice(h - width, h), slice(None)))[side]
+                if side < 2
+                else ((slice(None), slice(0, width)), (slice(None), slice(w - width, w)))[side - 2]
+            ] = True
+    out = image.copy()
+    out[covered] = int(rng.integers(0, 110))
+    return out, covered
+
+
 def marker(image: Bytes, rng: Rng) -> Bytes:
     """A text marker's broad stroke along something."""
     layer = np.full_like(image, 255)

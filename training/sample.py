@@ -18,6 +18,7 @@ from training.grammar import KINDS
 from training.hand import Hand, draw_hand
 from training.layout import Floats, Layout, Rng
 from training.marks import Mark, Shape
+from training.overlays import overlay
 from training.plans import draw_plan, furnished, in_hand
 from training.sheet import (
     dimension_chains,
@@ -69,6 +70,9 @@ def sample(seed: int, size_px: int = 416) -> Sample:
         image, classes, rooms = _bend(image, classes, rooms, rng)
     if rng.random() < 0.02:
         image = np.asarray(255 - image, np.uint8)
+    if rng.random() < 0.06:
+        image, covered = degrade.dark_edges(image, rng)
+        classes[covered], rooms[covered] = OUTSIDE, 0
     if rng.random() < 0.85:
         image = degrade.wear(image, rng)
     return image, classes, rooms
@@ -154,7 +158,7 @@ def _layout(rng: Rng, small: bool = False) -> Layout:
 
 def _around(layout: Layout, hand: Hand, rng: Rng) -> list[Mark]:
     x0, y0, x1, _ = layout.bounds
-    marks = dimension_chains(layout, hand, rng)
+    marks = [*overlay(layout, hand, rng), *dimension_chains(layout, hand, rng)]
     if hand.grid:
         marks += grid_bubbles(layout, hand, rng)
     if hand.header:
@@ -205,7 +209,7 @@ def _view(sheet: Sheet, size_px: int, rng: Rng) -> tuple[Floats, float]:
         turn = float(rng.integers(4)) * np.pi / 2
     elif draw < 0.42:
         turn = float(rng.normal(0, 0.03))
-    elif draw < 0.54:
+    elif draw < 0.58:
         turn = float(rng.uniform(0, 2 * np.pi))
     x0, y0, x1, y1 = sheet.bounds
     reach = size_px / scale / 2

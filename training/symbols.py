@@ -105,8 +105,13 @@ def _roundtable(w: float, d: float, rng: Rng) -> list[Part]:
 def _counter(w: float, d: float, rng: Rng) -> list[Part]:
     parts = [_rect(0, 0, w, d)]
     units = max(1, round(w / 0.6))
-    if rng.random() < 0.4:
+    style = rng.random()
+    if style < 0.5:
         parts += [_line((w * k / units, 0), (w * k / units, d)) for k in range(1, units)]
+    if style < 0.2:  # each unit with the corner that its door swings from
+        parts += [_line((w * k / units, d), (w * (k + 0.5) / units, 0), (w * (k + 1) / units, d)) for k in range(units)]
+    elif 0.5 < style < 0.6:  # wall units above the worktop
+        parts.append(_line((0, d * 0.58), (w, d * 0.58)))
     slots = rng.permutation(units)[:2]
     hob = slots[0] * w / units
     u = w / units
