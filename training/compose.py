@@ -171,6 +171,8 @@ def _door(opening: Opening, hand: Hand, rng: Rng) -> list[Mark]:
         return marks + _sliding(opening, hand, rng)
     if opening.kind == "folding":
         return marks + _folding(opening, hand)
+    if opening.kind == "cupboard":
+        return marks + _cupboard(opening, hand, rng)
     face = normal * half * opening.side
     hinges = [(p, q)] if opening.hinge == 0 else [(q, p)]
     if opening.kind == "double":
@@ -233,6 +235,36 @@ def _folding(opening: Opening, hand: Hand) -> list[Mark]:
     fold = opening.width_m / count * 0.8
     points = [p + (q - p) * k / count + face + side * (fold if k % 2 else 0.0) for k in range(count + 1)]
     return [polyline(points, hand.door_ink, hand.door_pen)]
+
+
+def _cupboard(opening: Opening, hand: Hand, rng: Rng) -> list[Mark]:
+    """Leaves of a cupboard: plain lines ajar, mostly without their arcs, over a thin front line or none."""
+    p, q, normal, half = _frame(opening)
+    ink, pen = hand.door_ink, hand.door_pen
+    face, out = normal * half * opening.side, normal * opening.side
+    marks: list[Mark] = []
+    if rng.random() < 0.75:
+        marks.append(polyline([p + face, q + face], ink, hand.thin_pen))
+        if rng.random() < 0.3:
+            marks.append(polyline([p - face, q - face], ink, hand.thin_pen))
+    middle, angle = (p + q) / 2, math.radians(float(rng.uniform(15, 80)))
+    style = rng.random()
+    leaves = [(p, q)] if opening.hinge == 0 else [(q, p)]
+    if style > 0.4 and opening.width_m > 0.5:
+        leaves = [(p, middle), (q, middle)]
+    if style > 0.92 and marks:
+        return marks  # shut
+    for hinge, free in leaves:
+        reach = free - hinge
+        tip = hinge + reach * math.cos(angle) + out * float(np.hypot(*reach)) * math.sin(angle)
+        if style > 0.75:  # folded in two
+            knee = hinge + reach * 0.25 + out * float(np.hypot(*reach)) * 0.45
+            marks.append(polyline([hinge + face, knee + face, hinge + reach * 0.5 + face], ink, pen))
+        else:
+            marks.append(polyline([hinge + face, tip + face], ink, pen * float(rng.choice([1.0, 1.6]))))
+            if rng.random() < 0.2:
+                marks.append(polyline([tip + face, free + face], ink, hand.thin_pen * 0.9))
+    return marks
 
 
 def _floors(layout: Layout, hand: Hand, rng: Rng) -> list[Mark]:

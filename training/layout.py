@@ -72,7 +72,7 @@ class Opening:
     edge: Edge
     p: tuple[float, float]
     q: tuple[float, float]
-    kind: str  # door | double | sliding | folding | gap | window
+    kind: str  # door | double | sliding | folding | cupboard | gap | window
     side: int = 1
     hinge: int = 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from training.compose import compose
+from training.cupboards import with_cupboards
 from training.furnish import furnish
 from training.grammar import draw_layout
 from training.hand import Hand
@@ -16,7 +17,8 @@ NUMBERED = frozenset({"office", "school"})
 
 
 def furnished(layout: Layout, rng: Rng, floor: int = 0) -> Layout:
-    """The floor with furniture, and numbers where such buildings have them."""
+    """The floor with cupboards and furniture, and numbers where such buildings have them."""
+    layout = with_cupboards(layout, rng)
     layout = replace(layout, fixtures=furnish(layout, rng))
     return number_rooms(layout, floor or int(rng.integers(1, 5)), rng) if layout.kind in NUMBERED else layout
 
