@@ -16,18 +16,24 @@ from training.words import name_rooms, number_rooms
 NUMBERED = frozenset({"office", "school"})
 
 
-def furnished(layout: Layout, rng: Rng, floor: int = 0) -> Layout:
-    """The floor with cupboards and furniture, and numbers where such buildings have them."""
-    layout = with_cupboards(layout, rng)
+def furnished(layout: Layout, rng: Rng, floor: int = 0, cupboards: bool = False) -> Layout:
+    """The floor with furniture, cupboards if wanted, and numbers where such buildings have them."""
+    layout = with_cupboards(layout, rng) if cupboards else layout
     layout = replace(layout, fixtures=furnish(layout, rng))
     return number_rooms(layout, floor or int(rng.integers(1, 5)), rng) if layout.kind in NUMBERED else layout
 
 
 def draw_plan(
-    kind: str, rng: Rng, plain: bool = False, turn: bool = True, sizes: WallSizes | None = None, floor: int = 0
+    kind: str,
+    rng: Rng,
+    plain: bool = False,
+    turn: bool = True,
+    sizes: WallSizes | None = None,
+    floor: int = 0,
+    cupboards: bool = False,
 ) -> Layout:
     """A furnished floor of this kind from our own grammar."""
-    return furnished(draw_layout(kind, rng, plain, turn, sizes), rng, floor)
+    return furnished(draw_layout(kind, rng, plain, turn, sizes), rng, floor, cupboards)
 
 
 def in_hand(layout: Layout, hand: Hand, rng: Rng) -> tuple[Layout, list[Mark]]:

@@ -150,10 +150,10 @@ def _layout(rng: Rng, small: bool = False) -> Layout:
         for _ in range(4):
             flat = r2v.load(files[int(rng.integers(len(files)))])
             if flat is not None:
-                return furnished(r2v.flat_layout(flat, rng), rng)
+                return furnished(r2v.flat_layout(flat, rng), rng, cupboards=True)
     kinds = ("flat", "house", "upper") if small else KINDS
     weights = np.array([_KIND_WEIGHTS[k] for k in kinds])
-    return draw_plan(str(rng.choice(kinds, p=weights / weights.sum())), rng)
+    return draw_plan(str(rng.choice(kinds, p=weights / weights.sum())), rng, cupboards=True)
 
 
 def _around(layout: Layout, hand: Hand, rng: Rng) -> list[Mark]:

@@ -22,7 +22,7 @@ from models.floorplan import Flag, Opening, Page, Room, Scale
 NO_ROOMS: Final = "No rooms were found on this page."
 _ODD_SOLIDITY: Final = 0.45  # of the convex hull; an L-shaped room has 0.6 to 0.8
 _ODD_VERTICES: Final = 60
-_LEAST_CHANCE: Final = 0.2  # an item less likely than half the F1 that is reached lowers it
+_LEAST_CHANCE: Final = 0.3  # an item less likely than half the F1 that is reached lowers it
 _DECIMALS: Final = 2
 _PROBES: Final = (0.6, 1.0, 1.6, 2.4)  # of a wall's thickness, to either side of an opening
 
@@ -43,10 +43,9 @@ def build_page(page: document.Page, regions: Regions, first_id: int) -> Page:
         regions: with `units_per_px` in the page's own units.
         first_id: the first room's number in the document.
     """
-    found = _likely(find_rooms(page, regions))
+    found, features = _likely(find_rooms(page, regions))
     scale = find_scale([(f.outline.polygon.area, f.label.area_m2) for f in found], page.words, page.unit)
     ids = [f"room_{first_id + k:03d}" for k in range(len(found))]
-    features = features_of_all(found)
     rooms = [_room(key, item, f, page, scale.scale) for key, item, f in zip(ids, found, features, strict=True)]
     nothing = None if rooms or regions.message else NO_ROOMS
     return Page(
@@ -69,11 +68,18 @@ def find_rooms(page: document.Page, regions: Regions) -> list[Found]:
     return [found[k] for k in reading_order([item.outline.polygon for item in found])]
 
 
-def _likely(found: list[Found]) -> list[Found]:
-    """The rooms without those that are hardly any: a title block as a room costs more trust than a missing one."""
-    regions = [item.outline.region for item in found]
-    chances = [confidence_of(*pair) for pair in zip(features_of_all(found), regions, strict=True)]
-    return [item for item, chance in zip(found, chances, strict=True) if chance >= _LEAST_CHANCE]
+def _likely(found: list[Found]) -> tuple[list[Found], list[Features]]:
+    """The rooms but for those that are hardly any, and what speaks for each beside all that were found.
+
+    A title block as a room costs more trust than a missing one. The chances stay those among all rooms of the page:
+    that is what they were fitted to.
+    """
+    kept = [
+        (item, features)
+        for item, features in zip(found, features_of_all(found), strict=True)
+        if confidence_of(features, item.outline.region) >= _LEAST_CHANCE
+    ]
+    return [item for item, _ in kept], [features for _, features in kept]
 
 
 def features_of_all(found: Sequence[Found]) -> list[Features]:

@@ -1,7 +1,7 @@
 """The search for rooms in what the network sees: walls and openings are barriers, closed areas are rooms.
 
-Glossary: the *barrier* is what no room reaches into: walls, windows, doors and the gaps between wall ends; an area's
-*ridge* is where the network sees a boundary that nothing was drawn for.
+Glossary: the *barrier* is what no room reaches into: walls, windows and doors; the *depth* is how far inside a room the
+network takes a pixel to be: a valley in it is a boundary that hardly anything was drawn for.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from detection import network
 from detection.morphology import Mask, Stats, box, components, dilated, distances
 from detection.network import Evidence, Shares
-from detection.openings import Gap, door_reach, fill_gap, find_caps, find_gaps
 from detection.overlay import draw_labels
 from detection.regions import ByteImage, Closure, Debug, LabelImage, RasterFind, Region
 from detection.rings import label_boxes
@@ -41,24 +40,10 @@ def search(grey: ByteImage, debug: Debug | None = None) -> RasterFind | str:
     if extent_px < _LEAST_EXTENT_PX:
         return "No walls were found on this page."
     wall_px = _thickness((evidence.wall > 0.5).astype(np.uint8))
-    gaps, door_px = _gaps(evidence, wall_px, extent_px)
-    used = [gap for gap in gaps if gap.depth_px <= door_px]
-    closed = barrier.copy()
-    for gap in used:
-        fill_gap(closed, gap)
-    labels, regions = _rooms(closed, evidence, extent_px)
+    labels, regions = _rooms(barrier, evidence, extent_px)
     if debug is not None:
-        _draw_steps(debug, grey, evidence, barrier, closed, labels)
-    return RasterFind(labels, regions, [*_openings(evidence), *(gap.closure() for gap in used)], wall_px)
-
-
-def _gaps(evidence: Evidence, wall_px: float, extent_px: int) -> tuple[list[Gap], float]:
-    """The gaps before all wall ends, shallowest first, and how wide a door may be."""
-    standing = ((evidence.wall + evidence.window) > 0.5).astype(np.uint8)
-    faint = (evidence.opening > 0.2).astype(np.uint8)
-    caps = find_caps(standing, max(2, round(wall_px)), max(2.0, 0.4 * wall_px))
-    gaps = find_gaps(caps, standing, faint, 0.45 * extent_px)
-    return gaps, door_reach(gaps, max(2, round(wall_px)), extent_px)
+        _draw_steps(debug, grey, evidence, barrier, labels)
+    return RasterFind(labels, regions, _openings(evidence), wall_px)
 
 
 def _openings(evidence: Evidence) -> list[Closure]:
@@ -85,9 +70,7 @@ def _openings(evidence: Evidence) -> list[Closure]:
     return closures
 
 
-def _draw_steps(
-    debug: Debug, grey: ByteImage, evidence: Evidence, barrier: Mask, closed: Mask, labels: LabelImage
-) -> None:
+def _draw_steps(debug: Debug, grey: ByteImage, evidence: Evidence, barrier: Mask, labels: LabelImage) -> None:
     base = np.repeat(grey[..., None], 3, axis=2)
     tints = (
         (evidence.outside, (255, 235, 215)),
@@ -99,7 +82,6 @@ def _draw_steps(
     debug("evidence", np.asarray(sum(share[..., None] * np.array(tint) for share, tint in tints), np.uint8))
     debug("depth", np.asarray(evidence.depth * 255, np.uint8))
     seen = base.copy()
-    seen[closed > 0] = (0, 180, 0)
     seen[barrier > 0] = (0, 0, 200)
     debug("openings", seen)
     debug("rooms", draw_labels(base, labels))
@@ -119,11 +101,11 @@ def _thickness(walls: Mask) -> float:
     return 2 * float(np.median(depth[ridge])) if ridge.any() else 4.0
 
 
-def _rooms(closed: Mask, evidence: Evidence, extent_px: int) -> tuple[LabelImage, list[Region]]:
+def _rooms(barrier: Mask, evidence: Evidence, extent_px: int) -> tuple[LabelImage, list[Region]]:
     """Closed areas that the network takes for rooms, and what it takes for rooms where an opening stayed open."""
     half_px = max(3.0, 0.009 * extent_px)
     least_px = 6 * half_px**2
-    free = (closed == 0).astype(np.uint8)
+    free = (barrier == 0).astype(np.uint8)
     areas, stats = components(free, connectivity=4)
     count = len(stats)
     size = np.maximum(stats[:, cv2.CC_STAT_AREA], 1)

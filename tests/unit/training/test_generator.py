@@ -40,6 +40,17 @@ class TestLayouts:
         for one, other in combinations(layout.rooms, 2):
             assert one.polygon.intersection(other.polygon).area < 1e-6
 
+    def test_cupboards_are_rooms_apart_from_the_one_they_are_built_into(self, kind: str, seed: int) -> None:
+        layouts = [draw_plan(kind, np.random.default_rng(seed * 10 + k), cupboards=True) for k in range(3)]
+        for layout in layouts:
+            for room in layout.rooms:
+                assert room.polygon.is_valid
+                assert room.polygon.intersection(layout.walls).area < 0.01
+            for one, other in combinations(layout.rooms, 2):
+                assert one.polygon.intersection(other.polygon).area < 1e-6
+            for opening in layout.openings:
+                assert layout.walls.buffer(0.01).contains(_point(opening.quad().mean(0)))
+
     def test_openings_lie_in_walls_and_doorways_belong_to_no_room(self, kind: str, seed: int) -> None:
         layout = draw_plan(kind, np.random.default_rng(seed))
         assert any(o.kind == "window" for o in layout.openings)
@@ -61,6 +72,11 @@ def _point(xy: np.ndarray) -> object:
     from shapely.geometry import Point
 
     return Point(float(xy[0]), float(xy[1]))
+
+
+def test_some_floors_have_cupboards() -> None:
+    drawn = [draw_plan("house", np.random.default_rng(seed), cupboards=True) for seed in range(8)]
+    assert sum(o.kind == "cupboard" for layout in drawn for o in layout.openings) >= 5
 
 
 class TestExamples:
