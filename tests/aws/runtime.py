@@ -33,6 +33,7 @@ BROUGHT: Final = frozenset(
     }
 )
 """What is installed there: the two and what they need."""
+_STAMP: Final = VENV / "+".join(RELEASES)
 RAPID: Final = "lib/python*/site-packages/samcli/local/rapid/aws-lambda-rie-x86_64"
 
 Invoke = Callable[[Any], Any]
@@ -48,12 +49,12 @@ def install() -> None:
     Raises:
         subprocess.CalledProcessError: the package index did not give the packages.
     """
-    if not (VENV / "installed").exists():
+    if not _STAMP.exists():
         subprocess.run([builder.interpreter(RUNTIME), "-m", "venv", "--clear", "--without-pip", str(VENV)], check=True)
         pip = [sys.executable, "-m", "pip", "--python", str(VENV / "bin" / "python"), "--quiet"]
         constraints = ["--disable-pip-version-check", "--constraint", str(ROOT / "constraints.txt")]
         subprocess.run([*pip, "install", *constraints, *RELEASES], check=True)
-        (VENV / "installed").touch()
+        _STAMP.touch()
 
 
 def python() -> Path:
@@ -62,7 +63,7 @@ def python() -> Path:
     Raises:
         ServerError: it is not there.
     """
-    if not (VENV / "installed").exists():
+    if not _STAMP.exists():
         raise ServerError(f"{RELEASES} are not installed: python -m tests.aws.runtime install")
     return VENV / "bin" / "python"
 

@@ -10,27 +10,18 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import boto3
 import pytest
+from tests.aws import accounts
+from tests.aws.accounts import AUTH, JOBS, JSON, Account
 from tests.aws.runtime import BROUGHT, FunctionError, Invoke, function, python, surroundings
 from tests.aws.servers import EMULATOR_ENDPOINT, REGION, ROOT
-from tests.contract.worlds import AWS_ENVIRONMENT, make_account
 from tests.unit.api.events import body_of, event
-
-from api.auth import hash_token
-from utils import aws
 
 BUILT = Path(os.environ.get("LOCATION_DETECTION_TEST_BUILT", "")).resolve()
 TREES = ("RestApiFunction", "WorkerFunction")
-JOBS = "/api/v1/jobs"
-TOKEN = "token-of-anna-0123"
-AUTH = {"authorization": f"Bearer {TOKEN}"}
-JSON = {"content-type": "application/json"}
 FLAT = ROOT / "examples" / "flat.png"
 
 pytestmark = [
@@ -42,65 +33,11 @@ pytestmark = [
 ]
 
 
-@dataclass(frozen=True)
-class Account:
-    """Where the functions live: their variables, and what a test needs to look behind them."""
-
-    environment: dict[str, str]
-    queue_url: str
-
-    def client(self, service: str) -> Any:
-        made: Callable[..., Any] = boto3.client
-        return made(service, endpoint_url=self.environment["AWS_ENDPOINT_URL"])
-
-    def record(self) -> dict[str, Any]:
-        """The next message, as the poller brings it to a function."""
-        (found,) = self.client("sqs").receive_message(
-            QueueUrl=self.queue_url, WaitTimeSeconds=5, VisibilityTimeout=60, AttributeNames=["All"]
-        )["Messages"]
-        return {
-            "messageId": found["MessageId"],
-            "receiptHandle": found["ReceiptHandle"],
-            "body": found["Body"],
-            "attributes": found["Attributes"],
-            "messageAttributes": {},
-            "md5OfBody": found["MD5OfBody"],
-            "eventSource": "aws:sqs",
-            "eventSourceARN": f"arn:aws:sqs:{REGION}:000000000000:jobs",
-            "awsRegion": REGION,
-        }
-
-
 @pytest.fixture(scope="module")
 def account() -> Iterator[Account]:
     """Tables, buckets, a queue and a token that are only these functions'."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in {**AWS_ENVIRONMENT, "AWS_ENDPOINT_URL": os.environ[EMULATOR_ENDPOINT]}.items():
-            patch.setenv(name, value)
-        aws.forget_clients()
-        settings = make_account({})
-        env = "runtime"
-        secrets = boto3.client("secretsmanager", endpoint_url=os.environ[EMULATOR_ENDPOINT])
-        secrets.create_secret(
-            Name=f"location-detection/{env}/tokens", SecretString=json.dumps({"anna": [hash_token(TOKEN)]})
-        )
-        yield Account(
-            {
-                **AWS_ENVIRONMENT,
-                "AWS_ENDPOINT_URL": os.environ[EMULATOR_ENDPOINT],
-                "LOCATION_DETECTION_WORLD": "aws",
-                "LOCATION_DETECTION_ENV": env,
-                "LOCATION_DETECTION_JOBS_TABLE": settings.jobs_table,
-                "LOCATION_DETECTION_PREVIEW_CACHE_TABLE": settings.preview_cache_table,
-                "LOCATION_DETECTION_BLUEPRINTS_BUCKET": settings.blueprints_bucket,
-                "LOCATION_DETECTION_CACHE_BUCKET": settings.cache_bucket,
-                "LOCATION_DETECTION_QUEUE_URL": settings.queue_url,
-                "LOCATION_DETECTION_CORS_ORIGINS": "",
-            },
-            settings.queue_url,
-        )
-        secrets.delete_secret(SecretId=f"location-detection/{env}/tokens", ForceDeleteWithoutRecovery=True)
-    aws.forget_clients()
+    with accounts.account(os.environ[EMULATOR_ENDPOINT]) as made:
+        yield made
 
 
 def files(tree: Path) -> set[Path]:
@@ -203,7 +140,7 @@ def test_a_job_goes_through_both_functions(api: Invoke, worker: Invoke, account:
     path = created["headers"]["location"]
     pending = json.loads(api(event("GET", path, **AUTH))["body"])["data"]
     assert pending["status"] == "pending"
-    assert worker({"Records": [account.record()]}) == {"batchItemFailures": []}
+    assert worker({"Records": [account.take()]}) == {"batchItemFailures": []}
     done = json.loads(api(event("GET", path, **AUTH))["body"])["data"]
     assert done["status"] == "completed", done
     result = json.loads(body_of(api(event("GET", f"{path}/result", **AUTH))))
@@ -221,7 +158,7 @@ def test_the_other_formats_are_read_too(api: Invoke, worker: Invoke, account: Ac
     plan = ROOT / "examples" / name
     created = api(event("POST", JOBS, create_body(plan.read_bytes(), plan.suffix[1:]), **JSON, **AUTH))
     assert created["statusCode"] == 201, created
-    assert worker({"Records": [account.record()]}) == {"batchItemFailures": []}
+    assert worker({"Records": [account.take()]}) == {"batchItemFailures": []}
     result = json.loads(body_of(api(event("GET", f"{created['headers']['location']}/result", **AUTH))))
     assert result["pages"][0]["rooms"]
 
@@ -231,8 +168,8 @@ def test_the_schedule_finds_nothing_lost(worker: Invoke) -> None:
 
 
 def test_a_message_that_is_none_of_ours_is_named_as_failed(worker: Invoke, account: Account) -> None:
-    account.client("sqs").send_message(QueueUrl=account.queue_url, MessageBody="[]")
-    record = account.record()
+    account.client("sqs").send_message(QueueUrl=account.settings.queue_url, MessageBody="[]")
+    record = account.take()
     assert worker({"Records": [record]}) == {"batchItemFailures": [{"itemIdentifier": record["messageId"]}]}
 
 

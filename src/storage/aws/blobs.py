@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 CHUNK_BYTES: Final = 1024 * 1024
 PART_BYTES: Final = 8 * 1024 * 1024
 """What is larger goes up in parts of this size."""
+PART_DEADLINE_S: Final = 10.0
+"""A part may take longer than other calls, and is tried again all the same: the whole file would take longer still."""
 MOST_AT_ONCE: Final = 1000
 """How many versions S3 removes in one call."""
 _NO_KEY: Final = ("NoSuchKey", "404")  # a HEAD's answer has no body, and so no code but its status
@@ -43,6 +45,7 @@ class AwsBlobs(BlobStore):
 
     def __init__(self, client: Callable[[], S3Client], bucket: str, calls: Calls, clock: Clock) -> None:
         self._client, self._bucket, self._calls, self._clock = client, bucket, calls, clock
+        self._part_calls = calls.within(PART_DEADLINE_S)
 
     def put(self, key: str, data: bytes | BinaryIO, content_type: str) -> None:
         """See `BlobStore.put`; no more than two parts of it are held in memory."""
@@ -172,7 +175,7 @@ class AwsBlobs(BlobStore):
             kept: list[CompletedPartTypeDef] = []
             size_bytes = 0
             for number, part in enumerate(parts, 1):
-                answer = self._calls(partial(self._put_part, key, upload_id, number, part))
+                answer = self._part_calls(partial(self._put_part, key, upload_id, number, part))
                 kept.append({"PartNumber": number, "ETag": answer["ETag"]})
                 size_bytes += len(part)
             self._complete(key, upload_id, kept, size_bytes)

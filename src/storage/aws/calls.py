@@ -83,9 +83,14 @@ class Calls:
         *,
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
+        deadline_s: float = DEADLINE_S,
     ) -> None:
         self.service = service
-        self._sleep, self._monotonic = sleep, monotonic
+        self._sleep, self._monotonic, self._deadline_s = sleep, monotonic, deadline_s
+
+    def within(self, deadline_s: float) -> Calls:
+        """The same, with so much time for a call and its repetitions."""
+        return Calls(self.service, sleep=self._sleep, monotonic=self._monotonic, deadline_s=deadline_s)
 
     def __call__(self, step: Callable[[], _T], *expected: str) -> _T:
         """What the step gives.
@@ -103,7 +108,7 @@ class Calls:
                 step,
                 delays_s=DELAYS_S,
                 retryable=is_hiccup,
-                deadline_s=DEADLINE_S,
+                deadline_s=self._deadline_s,
                 jitter=True,
                 sleep=self._sleep,
                 clock=self._monotonic,

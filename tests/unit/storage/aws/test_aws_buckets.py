@@ -60,6 +60,25 @@ def test_a_large_file_is_never_in_memory_as_a_whole(storage: Storage, faults: Fa
     assert faults.calls.count("UploadPart") == 6
 
 
+def test_a_part_that_fails_after_seconds_is_sent_again_and_not_the_whole_file(
+    account: Settings, faults: Faults
+) -> None:
+    passed_s = [0.0]
+
+    def slow_and_failing(number: int, name: str) -> str | None:
+        if name != "UploadPart":
+            return None
+        passed_s[0] += 3
+        return "503 SlowDown" if faults.calls.count(name) % 2 else None
+
+    faults.happens = slow_and_failing
+    storage = open_aws(account, lambda: START, sleep=lambda seconds: None, monotonic=lambda: passed_s[0])
+    storage.blueprints.put(KEY, b"x" * (2 * PART_BYTES), "application/pdf")
+    assert storage.blueprints.size_bytes(KEY) == 2 * PART_BYTES
+    assert faults.calls.count("UploadPart") == 4
+    assert faults.calls.count("CreateMultipartUpload") == 1
+
+
 def test_all_versions_go_page_by_page(account: Settings, storage: Storage, faults: Faults) -> None:
     s3 = aws.client("s3")
     s3.put_bucket_versioning(Bucket=account.cache_bucket, VersioningConfiguration={"Status": "Enabled"})
