@@ -12,7 +12,7 @@ PLANS ?= ../shared/eval/plans
 STEPS ?= 2600
 DECAY ?= 600
 
-.PHONY: help setup demo serve check format test test-light test-perf bench bench-service bench-accuracy train examples docs clean
+.PHONY: help setup demo serve check format test test-light test-perf bench bench-service bench-accuracy bench-robustness bench-ablation test-plans train examples docs clean
 
 help: ## Say what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | sort | expand -t 18
@@ -55,6 +55,9 @@ bench-service: $(VENV)/.installed-dev ## Measure the server's answers
 
 bench-accuracy: $(VENV)/.installed-dev ## Measure the engine on the labelled plans in $(PLANS)
 	$(BIN)/python benchmarks/accuracy.py --plans $(PLANS)
+
+bench-robustness: $(VENV)/.installed-dev ## Measure what turning, scaling, compressing and wearing the plans costs
+	$(BIN)/python benchmarks/robustness.py --plans $(PLANS)
 
 # Large blocks of memory are kept between steps, and threads that wait sleep: twice as fast on a shared machine.
 TRAIN := OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 MALLOC_ARENA_MAX=2 MALLOC_MMAP_THRESHOLD_=4294967296 \
