@@ -161,6 +161,12 @@ class _Handler(BaseHTTPRequestHandler):
     wbufsize = -1  # an answer leaves in one piece
     faults: Faults
 
+    def handle_expect_100(self) -> bool:
+        """Have the client send the body: it would wait for a second."""
+        going_on = super().handle_expect_100()
+        self.wfile.flush()
+        return going_on
+
     def _handle(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         scope = _SCOPE.search(self.headers.get("Authorization", ""))

@@ -34,6 +34,7 @@ import api.rest_api
 import utils.config
 import utils.secrets
 import worker.consumer
+from services.detection_service import MAX_DELIVERIES
 from storage import open_storage
 
 THROTTLED = (400, "ThrottlingException")
@@ -181,7 +182,7 @@ def test_every_third_call_of_s3_may_fail(world: World, capsys: pytest.CaptureFix
     world.faults.happen(Fault("s3", every=3, answer=SLOW_DOWN))
     jobs = [world.create(shade) for shade in range(4)] + [world.create(data=(ROOT / "examples/flat.png").read_bytes())]
     ticket = world.ask("POST", "/api/v1/uploads").json()["data"]
-    large = (ROOT / "examples/flat.png").read_bytes() + bytes(17 * 1024**2)
+    large = (ROOT / "examples/flat.png").read_bytes() + bytes(9 * 1024**2)
     open_storage(utils.config.load_settings()).blueprints.put(ticket["key"], large, "image/png")
     asked = {"blueprint": {"key": ticket["key"], "format": "png"}}
     uploaded = [world.ask("POST", JOBS, json=asked) for _ in range(3)]
@@ -417,6 +418,15 @@ class TestKilled:
         assert world.handle(record) is True
         assert world.job(job_id)["status"] == "completed"
         assert moves(capsys.readouterr().err)[job_id, "completed"] == 1
+        assert world.account.receive(wait_s=0) is None
+
+    def test_a_job_that_had_three_workers_killed_is_failed_by_the_next_delivery(self, world: World) -> None:
+        job_id = world.create()
+        for _ in range(MAX_DELIVERIES):
+            self.kill(world, world.account.take(visibility_s=1), "reading the plan")
+        assert world.handle(world.account.take()) is True
+        failed = world.job(job_id)
+        assert (failed["status"], failed["error"]["code"]) == ("failed", "PROCESSING_FAILED")
         assert world.account.receive(wait_s=0) is None
 
     def test_a_job_that_was_cancelled_meanwhile_is_not_revived(self, world: World) -> None:
