@@ -48,6 +48,9 @@ test-light: $(VENV)/.installed-dev ## Run the quick tests
 test-perf: $(VENV)/.installed-dev ## Assert the specification's own time limits against a real server
 	$(PYTEST) -m perf tests/perf
 
+test-plans: $(VENV)/.installed-dev ## Hold the rooms of 500 drawn plans to what every floorplan promises
+	GENERATED_PLANS=500 $(PYTEST) tests/unit/detection/test_generated_plans.py -k drawn_plan
+
 bench: bench-service bench-accuracy ## Measure everything the README gives figures of
 
 bench-service: $(VENV)/.installed-dev ## Measure the server's answers
