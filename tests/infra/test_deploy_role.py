@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import re
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from tests.aws import deploy_role
 from tests.aws.servers import MINISTACK_VENV, ministack
 
 import permissions
@@ -28,49 +26,18 @@ pytestmark = [
 
 ROOT = Path(__file__).parents[2]
 SAM = ROOT / "build" / "venv-sam" / "bin" / "sam"
-TEMPLATE = ROOT / "scripts" / "deploy-role.yaml"
-ISSUER = "https://token.actions.githubusercontent.com"
-ACCOUNT = "000000000000"
-ROLE = f"arn:aws:iam::{ACCOUNT}:role/location-detection-deploy-dev"
 
 
 @pytest.fixture(scope="module")
 def account() -> Iterator[boto3.Session]:
-    """An account with GitHub's provider and the role for dev, of the repository acme@7/plans@9."""
+    """An account with GitHub's provider and the role for dev."""
     with ministack() as server, pytest.MonkeyPatch.context() as patch:
         for name, value in server.environment().items():
             patch.setenv(name, value)
         patch.delenv("AWS_PROFILE", raising=False)
         session = boto3.Session()
-        session.client("iam").create_open_id_connect_provider(Url=ISSUER, ClientIDList=["sts.amazonaws.com"])
-        cloudformation = session.client("cloudformation")
-        cloudformation.create_stack(
-            StackName="location-detection-deploy-dev",
-            TemplateBody=TEMPLATE.read_text(),
-            Capabilities=["CAPABILITY_NAMED_IAM"],
-            Parameters=[
-                {"ParameterKey": "Env", "ParameterValue": "dev"},
-                {"ParameterKey": "Repository", "ParameterValue": "acme@7/plans@9"},
-            ],
-        )
-        cloudformation.get_waiter("stack_create_complete").wait(
-            StackName="location-detection-deploy-dev", WaiterConfig={"Delay": 1, "MaxAttempts": 30}
-        )
+        deploy_role.make(session)
         yield session
-
-
-def take(session: boto3.Session, subject: str, audience: str = "sts.amazonaws.com") -> dict[str, Any]:
-    """The credentials for a token such as GitHub's; the emulator reads its claims and does not check who signed it."""
-
-    def part(claims: dict[str, Any]) -> str:
-        return base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
-
-    claims = {"iss": ISSUER, "aud": audience, "sub": subject, "iat": int(time.time()), "exp": int(time.time()) + 300}
-    token = ".".join((part({"alg": "RS256", "typ": "JWT"}), part(claims), "c2lnbmVk"))
-    answer = session.client("sts").assume_role_with_web_identity(
-        RoleArn=ROLE, RoleSessionName="deploy-1", WebIdentityToken=token
-    )
-    return dict(answer["Credentials"])
 
 
 def test_the_look_at_an_account_that_is_ready_finds_nothing_in_the_way(
@@ -99,17 +66,12 @@ def test_the_look_at_an_account_that_is_ready_finds_nothing_in_the_way(
 )
 def test_nobody_else_can_take_it(account: boto3.Session, subject: str, audience: str) -> None:
     with pytest.raises(ClientError) as caught:
-        take(account, subject, audience)
+        deploy_role.take(account, subject, audience)
     assert caught.value.response["Error"]["Code"] == "AccessDenied"
 
 
 def test_the_repositorys_environment_can_and_does_what_it_needs(account: boto3.Session) -> None:
-    credentials = take(account, "repo:acme@7/plans@9:environment:dev")
-    session = boto3.Session(
-        aws_access_key_id=credentials["AccessKeyId"],
-        aws_secret_access_key=credentials["SecretAccessKey"],
-        aws_session_token=credentials["SessionToken"],
-    )
+    session = boto3.Session(*deploy_role.take(account).values())
     session.client("sqs").create_queue(QueueName="location-detection-dev-jobs")
     with pytest.raises(ClientError) as caught:
         session.client("sqs").create_queue(QueueName="location-detection-prod-jobs")
@@ -123,20 +85,14 @@ def test_the_repositorys_environment_can_and_does_what_it_needs(account: boto3.S
 @pytest.mark.timeout(240)
 @pytest.mark.skipif(not SAM.exists(), reason="the SAM CLI is not installed (make sam-tools)")
 def test_it_deploys_the_whole_stack_and_cannot_delete_it(account: boto3.Session, tmp_path: Path) -> None:
-    credentials = take(account, "repo:acme@7/plans@9:environment:dev")
-    keys = {
-        "AWS_ACCESS_KEY_ID": credentials["AccessKeyId"],
-        "AWS_SECRET_ACCESS_KEY": credentials["SecretAccessKey"],
-        "AWS_SESSION_TOKEN": credentials["SessionToken"],
-    }
-    # The bucket that SAM makes wants TLS, which the emulator does not speak; next to no code, whose upload takes long.
-    account.client("s3").create_bucket(Bucket="aws-sam-cli-managed-default-test")
+    keys = deploy_role.take(account)
+    # Next to no code, whose upload takes long.
     (tmp_path / "code").mkdir()
     (tmp_path / "code" / "handler.py").write_text("def handler(event, context):\n    return {}\n")
     text, functions = re.subn(r"CodeUri: src/\n", "CodeUri: code\n", (ROOT / "template.yaml").read_text())
     assert functions == 2
     (tmp_path / "template.yaml").write_text(text)
-    options = "--stack-name location-detection-dev --s3-bucket aws-sam-cli-managed-default-test --no-progressbar"
+    options = f"--stack-name location-detection-dev --s3-bucket {deploy_role.CODE_BUCKET} --no-progressbar"
     more = "--capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND --no-confirm-changeset --parameter-overrides Env=dev"
     done = subprocess.run(
         [str(SAM), "deploy", *options.split(), *more.split()],
@@ -156,8 +112,8 @@ def test_it_deploys_the_whole_stack_and_cannot_delete_it(account: boto3.Session,
 
 
 def test_iam_says_of_it_what_the_look_before_a_deployment_needs(account: boto3.Session) -> None:
-    names = {"partition": "aws", "region": "us-east-1", "account": ACCOUNT, "env": "dev", "suffix": ""}
-    session = f"arn:aws:sts::{ACCOUNT}:assumed-role/location-detection-deploy-dev/deploy-1"
+    names = {"partition": "aws", "region": "us-east-1", "account": deploy_role.ACCOUNT, "env": "dev", "suffix": ""}
+    session = f"arn:aws:sts::{deploy_role.ACCOUNT}:assumed-role/location-detection-deploy-dev/deploy-1"
     denied = {
         finding.text.split(" is denied")[0]
         for finding in preflight.permissions(account.client, session, names)

@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from tests.aws.deployment import Deployment, deployed, missing
+
+
+@pytest.fixture(scope="session")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """The one deployment of all tests here."""
+    if lacking := missing():
+        pytest.skip(f"{lacking}: `make test-aws` runs this")
+    with deployed(tmp_path_factory.mktemp("sam")) as made:
+        yield made
