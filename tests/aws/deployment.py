@@ -101,6 +101,27 @@ class Deployment:
         """Run `sam deploy` once more."""
         return _deploy(self.server, self.folder, self.session)
 
+    @contextmanager
+    def worker_paused(self) -> Iterator[None]:
+        """No message reaches the worker until the block ends."""
+        functions = self.client("lambda")
+        name = self.outputs["WorkerFunctionName"]
+        (mapping,) = functions.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
+        functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+        try:
+            yield
+        finally:
+            functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
+
+    def kept_of(self, *texts: str) -> list[str]:
+        """The items and objects that name any of the texts."""
+        dynamodb, s3 = self.client("dynamodb"), self.client("s3")
+        tables = [self.outputs["JobsTableName"], self.outputs["PreviewCacheTableName"]]
+        buckets = [self.outputs["BlueprintsBucketName"], self.outputs["CacheBucketName"]]
+        items = [str(item) for name in tables for item in dynamodb.scan(TableName=name)["Items"]]
+        objects = [one["Key"] for name in buckets for one in s3.list_objects_v2(Bucket=name).get("Contents", [])]
+        return [kept for kept in (*items, *objects) if any(text in kept for text in texts)]
+
     def make_token(self, owner: str) -> str:
         """A new token of the owner. Functions that run may take 5 minutes to know it."""
         return _run([sys.executable, str(ROOT / "scripts" / "tokens.py"), "add", owner], self.environment, self.folder)
