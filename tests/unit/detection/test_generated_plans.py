@@ -1,6 +1,6 @@
 """What holds for every floorplan, on plans drawn by many hands and on pictures that are hardly plans.
 
-`make test-plans` takes 500 drawn plans, `make test` the first 30 of them; `GENERATED_PLANS` says how many.
+`make test-plans` takes 500 drawn plans, `make test` the first 20 of them; `GENERATED_PLANS` says how many.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from detection.settings import Settings
 from models.blueprint import Blueprint
 from models.floorplan import Floorplan, Page, Room
 
-COUNT = int(os.environ.get("GENERATED_PLANS", "30"))
+COUNT = int(os.environ.get("GENERATED_PLANS", "20"))
 MOST_OVERLAP = 0.02
 #: Points are rounded to hundredths; half of one, and what adding up floats loses.
 ROUNDING = 0.006
