@@ -175,9 +175,14 @@ lint-aws: tools-aws ## Check template.yaml with sam, cfn-lint, checkov and rules
 build-aws: sam-tools ## Build both functions for RUNTIME into .aws-sam/build, checked for size, glibc and content
 	RUNTIME=$(RUNTIME) $(SAM) build --parameter-overrides Runtime=$(RUNTIME)
 
+# What `make test` runs already is left out: the contract of stores in this process, and infra's quick tests.
+AWS_TESTS := tests/contract/test_*.py tests/infra/test_built_functions.py tests/infra/test_guided.py \
+	tests/infra/test_deploy_role.py tests/infra/test_transform.py tests/aws
 test-aws: $(VENV)/.installed-dev lint-aws build-aws ## Hold the AWS world to an emulator and to DynamoDB Local: stores, rights, deployments
 	$(BIN)/python tests/aws/servers.py install
-	$(BIN)/python tests/aws/servers.py run $(PYTEST) tests/contract tests/infra
+	$(BIN)/python -m tests.aws.runtime install
+	LOCATION_DETECTION_TEST_BUILT=$(CURDIR)/.aws-sam/build $(BIN)/python tests/aws/servers.py run \
+		$(PYTEST) --no-skips --durations=15 -k "not [moto and not -moto and not [local and not -local" $(AWS_TESTS)
 
 $(SAM_TOOLS)/.$(SAM_CLI):
 	@$(PYTHON) -m venv $(SAM_TOOLS)

@@ -24,6 +24,37 @@ MakeApp = Callable[..., FastAPI]
 LAST = "test_route_coverage.py"
 
 
+class NoSkips:
+    """Fails a session in which anything was skipped; `-ra` has said what, and why."""
+
+    def __init__(self) -> None:
+        self._skipped = 0
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._skipped += report.skipped and not hasattr(report, "wasxfail")
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        self._skipped += report.skipped
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self._skipped and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self._skipped:
+            terminalreporter.line(f"FAILED: {self._skipped} skipped, and --no-skips allows none", red=True)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--no-skips", action="store_true", help="fail if anything is skipped")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--no-skips"):
+        config.pluginmanager.register(NoSkips())
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     def late(item: pytest.Item) -> bool:
         return any(item.get_closest_marker(name) for name in ("slow", "browser"))
