@@ -62,6 +62,9 @@ bench-accuracy: $(VENV)/.installed-dev ## Measure the engine on the labelled pla
 bench-robustness: $(VENV)/.installed-dev ## Measure what turning, scaling, compressing and wearing the plans costs
 	$(BIN)/python benchmarks/robustness.py --plans $(PLANS)
 
+bench-ablation: $(VENV)/.installed-dev ## Measure what each part of the engine brings, in F50 and milliseconds
+	$(BIN)/python benchmarks/ablation.py --plans $(PLANS)
+
 # Large blocks of memory are kept between steps, and threads that wait sleep: twice as fast on a shared machine.
 TRAIN := OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 MALLOC_ARENA_MAX=2 MALLOC_MMAP_THRESHOLD_=4294967296 \
 	MALLOC_TRIM_THRESHOLD_=17179869184 MALLOC_TOP_PAD_=268435456 $(BIN)/python -m training.train
