@@ -13,3 +13,9 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
         pytest.skip(f"{lacking}: `make test-aws` runs this")
     with deployed(tmp_path_factory.mktemp("sam")) as made:
         yield made
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What ends the deployment runs last."""
+    items.sort(key=lambda item: item.path.name == "test_undeployed.py")

@@ -14,10 +14,12 @@ emulator cannot do, or does otherwise than AWS, is made up for here and nowhere 
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,7 +37,9 @@ SAM: Final = ROOT / "build" / "venv-sam" / "bin" / "sam"
 BUILT: Final = ROOT / ".aws-sam" / "build" / "template.yaml"
 STACK: Final = "location-detection-dev"
 OWNER: Final = "anna"
+OTHER: Final = "bert"
 SAM_LIMIT_S: Final = 300
+LOG_LIMIT_S: Final = 60
 
 
 def missing() -> str:
@@ -54,6 +58,7 @@ class Deployment:
         url_host: the host and port, on loopback, that blueprints may be fetched from by http.
         outputs: the stack's.
         token: one of `OWNER`.
+        other_token: one of somebody else.
     """
 
     server: Server
@@ -61,6 +66,7 @@ class Deployment:
     url_host: str
     outputs: dict[str, str]
     token: str = ""
+    other_token: str = ""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -122,6 +128,17 @@ class Deployment:
         objects = [one["Key"] for name in buckets for one in s3.list_objects_v2(Bucket=name).get("Contents", [])]
         return [kept for kept in (*items, *objects) if any(text in kept for text in texts)]
 
+    def await_log(self, function: str, text: str) -> list[dict[str, Any]]:
+        """The lines of the function's log with that text, which come a moment after the answer."""
+        ends_s = time.monotonic() + LOG_LIMIT_S
+        logs, group = self.client("logs"), f"/aws/lambda/{function}"
+        while True:
+            found = logs.filter_log_events(logGroupName=group)["events"]
+            lines = [line for one in found for line in one["message"].splitlines() if text in line]
+            if lines or time.monotonic() > ends_s:
+                return [json.loads(line[line.index("{") :]) for line in lines if "{" in line]
+            time.sleep(0.5)
+
     def make_token(self, owner: str) -> str:
         """A new token of the owner. Functions that run may take 5 minutes to know it."""
         return _run([sys.executable, str(ROOT / "scripts" / "tokens.py"), "add", owner], self.environment, self.folder)
@@ -149,7 +166,7 @@ def deployed(folder: Path) -> Iterator[Deployment]:
             outputs = {one["OutputKey"]: one["OutputValue"] for one in stack["Outputs"]}
             _say_cors_again(session, outputs["ApiId"])
         made = Deployment(server, folder, url_host, outputs)
-        made.token = made.make_token(OWNER)
+        made.token, made.other_token = (made.make_token(owner) for owner in (OWNER, OTHER))
         yield made
         made.http.close()
 
@@ -175,7 +192,7 @@ def _deploy(server: Server, folder: Path, session: boto3.Session) -> subprocess.
     said = (ROOT / "samconfig.toml").read_text()
     for pattern, replacement in (
         (r"resolve_s3 = true", f's3_bucket = "{deploy_role.CODE_BUCKET}"\ns3_prefix = "{STACK}"'),
-        (r'parameter_overrides = "Env=dev"', 'parameter_overrides = "Env=dev TlsOnlyBuckets=false"'),
+        (r'parameter_overrides = "Env=dev"', 'parameter_overrides = "Env=dev TlsOnlyBuckets=false UrlHosts=localhost"'),
     ):
         said, count = re.subn(pattern, replacement, said)
         assert count, f"samconfig.toml has no {pattern}"
