@@ -120,6 +120,15 @@ def test_pages_of_listed_origins_alone_read_answers(make_app: MakeApp, settings:
         assert refused.headers["Vary"] == "Origin"
 
 
+@pytest.mark.parametrize("headers", [{"Origin": "https://a.example"}, {}])
+def test_without_origins_nothing_is_said_of_cors(make_app: MakeApp, settings: Any, headers: dict[str, str]) -> None:
+    """Nothing that a gateway in front, which answers for CORS then, would say once more."""
+    client = TestClient(make_app(settings=load_settings(data_dir=settings.data_dir, cors_origins="")))
+    told = client.get("/health", headers=headers).headers
+    assert "vary" not in told
+    assert not [name for name in told if name.startswith("access-control-")]
+
+
 def test_the_origins_may_change_while_the_service_runs() -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 204, "headers": []})
