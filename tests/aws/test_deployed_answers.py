@@ -13,7 +13,7 @@ from tests.aws.deployment import Deployment
 
 from api.auth import hash_token
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(500)]
 ORIGIN = {"origin": "https://plans.example"}
 
 

@@ -14,7 +14,7 @@ from tests.aws.clients import FLAT, JOBS, Record, completed, create, inline, ref
 from tests.aws.deployment import Deployment
 from tests.aws.servers import REGION
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(500)]
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,7 @@ from tests.aws.deployment import Deployment
 
 from models.blueprint import MAX_FILE_BYTES
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(500)]
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from tests.aws.clients import FLAT, JOBS, Record, completed, create, inline
 from tests.aws.deployment import OWNER, STACK, Deployment
 from tests.infra.template import of_type
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(500)]
 DAY_S = 86_400
 DENIED = {"AccessDenied", "AccessDeniedException", "AWS.SimpleQueueService.AccessDenied"}
 

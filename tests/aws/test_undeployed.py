@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 from tests.aws.deployment import STACK, Deployment, sam
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(500)]
 
 
 def test_a_second_deployment_finds_nothing_to_change(deployment: Deployment) -> None:
