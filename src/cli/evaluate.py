@@ -39,6 +39,10 @@ def evaluate(
         Path | None,
         typer.Option("--html", metavar="FILE", dir_okay=False, help="Write one page with a picture a plan here."),
     ] = None,
+    reliability: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.svg", dir_okay=False, help="Draw here how often rooms of a confidence are right."),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(metavar="DIR", file_okay=False, help="Write what was found as DIR/<set>/<stem>.json."),
@@ -62,7 +66,7 @@ def evaluate(
     """
     selection = _page_selection(pages)
     settings = _settings(engine or [], jobs)
-    for file in (json_file, html_file):
+    for file in (json_file, html_file, reliability):
         if file is not None and not file.resolve().parent.is_dir():
             raise typer.BadParameter(f"there is no folder {file.parent} to write {file.name} into")
     # Imported late: the engine takes a while, and wrong usage does not need it.
@@ -82,6 +86,8 @@ def evaluate(
         _write_json(json_file, evaluation, collection)
     if html_file is not None:
         _write_html(html_file, evaluation, collection, title=plans.resolve().name)
+    if reliability is not None:
+        _write_reliability(reliability, evaluation)
     if collection.problems or evaluation.problems:
         raise typer.Exit(1)
 
@@ -226,6 +232,12 @@ def _write_html(file: Path, evaluation: Evaluation, collection: Collection, *, t
     from evaluation.report import to_html
 
     write_whole(file, to_html(evaluation, collection, title=title, made=datetime.now(UTC)))
+
+
+def _write_reliability(file: Path, evaluation: Evaluation) -> None:
+    from evaluation.picture import to_svg
+
+    write_whole(file, to_svg(evaluation.claims))
 
 
 def _shown(text: str) -> str:

@@ -6,7 +6,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from evaluation.report import percent, ratio, shown
+from evaluation.picture import ratio
+from evaluation.report import percent, shown
 from evaluation.run import Evaluation
 
 

@@ -6,10 +6,8 @@ import base64
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from evaluation.collect import Collection
@@ -22,13 +20,11 @@ from evaluation.drawing import (
     TRUE_SPLIT,
     Colour,
 )
-from evaluation.figures import PageScore, Share, reliability
+from evaluation.figures import PageScore, Share
 from evaluation.measure import PageResult
+from evaluation.picture import PLOT_PX, TEMPLATES, dots, templates
 from evaluation.run import Evaluation
 
-_HERE: Final = Path(__file__).parent
-_PLOT_PX: Final = 240.0
-_LARGEST_DOT_PX: Final = 14.0
 _COMPARED: Final = {"polygon": None, "bbox": "compared by boxes", "obb": "compared by turned boxes, not all labelled"}
 
 
@@ -41,15 +37,9 @@ def to_html(evaluation: Evaluation, collection: Collection, *, title: str, made:
         title: what the folder is called.
         made: when the page was made.
     """
-    style = (_HERE / "report.css").read_text(encoding="utf-8")
-    environment = Environment(
-        loader=FileSystemLoader(_HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(ratio=ratio, percent=percent, share=share, shown=shown)
+    style = (TEMPLATES / "report.css").read_text(encoding="utf-8")
+    environment = templates()
+    environment.filters.update(percent=percent, share=share, shown=shown)
     page = environment.get_template("report.html.j2").render(
         title=title,
         made=made.isoformat(timespec="seconds"),
@@ -59,7 +49,7 @@ def to_html(evaluation: Evaluation, collection: Collection, *, title: str, made:
         rows=[(run, evaluation.figures.get(run.name)) for run in evaluation.runs],
         costs={run.name: run.cost() for run in evaluation.runs},
         dots=dots(evaluation.claims),
-        plot_px=_PLOT_PX,
+        plot_px=PLOT_PX,
         failed=[*collection.problems, *evaluation.problems],
         notes=[*collection.notes, *evaluation.notes],
         cards=cards(evaluation),
@@ -119,31 +109,6 @@ def _card(set_name: str, result: PageResult) -> Card:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Dot:
-    """A bin of confidences on the reliability diagram, in its pixels, y downwards."""
-
-    x: float
-    y: float
-    radius: float
-    words: str
-
-
-def dots(claims: list[tuple[float, bool]]) -> list[Dot]:
-    """One dot a bin: how sure the engine was, how often it was right, and by its size of how many rooms."""
-    bins = reliability(claims) if claims else []
-    most = max((b.rooms for b in bins), default=1)
-    return [
-        Dot(
-            round(_PLOT_PX * b.confidence, 1),
-            round(_PLOT_PX * (1 - b.right), 1),
-            round(max(2.0, _LARGEST_DOT_PX * (b.rooms / most) ** 0.5), 1),
-            f"{b.rooms} rooms at {b.confidence:.2f}, {b.right:.2f} of them right",
-        )
-        for b in bins
-    ]
-
-
 def _hex(colour: Colour) -> str:
     blue, green, red = colour
     return f"#{red:02x}{green:02x}{blue:02x}"
@@ -158,11 +123,6 @@ LEGEND: Final = (
     (_hex(TRUE_MISSED), False, "true, missed"),
     (_hex(TRUE_SPLIT), False, "S: true, found in parts"),
 )
-
-
-def ratio(value: float | None) -> str:
-    """The ratio with three digits, a dash for none."""
-    return "–" if value is None else f"{value:.3f}"
 
 
 def percent(value: float | None) -> str:
