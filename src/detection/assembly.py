@@ -22,7 +22,7 @@ from models.floorplan import Flag, Opening, Page, Room, Scale
 NO_ROOMS: Final = "No rooms were found on this page."
 _ODD_SOLIDITY: Final = 0.45  # of the convex hull; an L-shaped room has 0.6 to 0.8
 _ODD_VERTICES: Final = 60
-_LEAST_CHANCE: Final = 0.3  # an item less likely than half the F1 that is reached lowers it
+_LEAST_CHANCE: Final = 0.4  # an item less likely than half the F1 that is reached lowers it
 _DECIMALS: Final = 2
 _PROBES: Final = (0.6, 1.0, 1.6, 2.4)  # of a wall's thickness, to either side of an opening
 

@@ -22,7 +22,7 @@ from models.floorplan import Floorplan, Source
 from utils.errors import ProcessingFailedError, ServiceError
 
 #: Names what finds rooms; changes whenever the same blueprint may give other rooms.
-MODEL_VERSION: Final = "0.2.0"
+MODEL_VERSION: Final = "0.3.0"
 
 PAGE_FAILED: Final = "This page could not be processed."
 

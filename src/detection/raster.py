@@ -14,7 +14,7 @@ from detection.regions import ByteImage, Closure, Debug, Regions
 from detection.settings import Settings
 
 _INK_SIDE_PX: Final = 1400  # walls of a dwelling are 6 to 20 px thick at this size
-_SEEN_SIDE_PX: Final = 960  # and 4 to 14 px at this one, as the network was taught
+_SEEN_SIDE_PX: Final = 864  # and 4 to 13 px at this one, as the network was taught
 _MAX_ENLARGEMENT: Final = 3.0
 _MARGIN: Final = 0.07
 NO_CLOSED_ROOM: Final = "Walls were found, but no closed room among them."

@@ -34,7 +34,7 @@ _CROSS: Final = np.asarray(cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)), n
 
 def search(grey: ByteImage, debug: Debug | None = None) -> RasterFind | str:
     """The rooms in a grey picture with a blank margin (uint8 h x w), or a sentence that says why there are none."""
-    evidence = network.see(grey)
+    evidence = network.see_twice(grey)
     barrier = ((evidence.wall + evidence.opening + evidence.window) > 0.5).astype(np.uint8)
     extent_px = _extent(barrier)
     if extent_px < _LEAST_EXTENT_PX:

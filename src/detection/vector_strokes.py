@@ -166,7 +166,8 @@ def _wide_curves(xy: FloatArray, curve: Indices, doors: Indices, least: float) -
     """Which pieces belong to curves at least `least` long that are not among `doors`."""
     if not len(xy):
         return np.zeros(0, np.int64)
-    length = np.bincount(curve, np.hypot(xy[:, 2] - xy[:, 0], xy[:, 3] - xy[:, 1]))
+    count = int(doors.max(initial=-1)) + 1  # the last curves may be dashed, and have no piece here
+    length = np.bincount(curve, np.hypot(xy[:, 2] - xy[:, 0], xy[:, 3] - xy[:, 1]), minlength=count)
     wide = length >= least
     wide[doors] = False
     return np.flatnonzero(wide[curve])

@@ -94,7 +94,8 @@ def assert_openings(page: Page) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(COUNT))
+# 446: its last curve is a dashed door arc
+@pytest.mark.parametrize("seed", sorted({*range(COUNT), 446}))
 def test_every_drawn_plan_gives_sound_rooms(seed: int) -> None:
     data, truth = whole.draw(seed, kind_of(seed))
     plan = detect(Blueprint.parse(data))
