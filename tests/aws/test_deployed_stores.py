@@ -220,6 +220,6 @@ def test_both_may_do_what_is_theirs(deployment: Deployment, as_api: boto3.Sessio
 
 
 def test_whoever_signs_with_wrong_keys_is_denied(deployment: Deployment) -> None:
-    session = boto3.Session("AKIAIOSFODNN7EXAMPLE", "wrong", region_name="us-east-1")
+    session = boto3.Session("nobody", "wrong", region_name="us-east-1")
     with pytest.raises(ClientError):
         deployment.client("dynamodb", session).scan(TableName=TABLE)
