@@ -219,7 +219,13 @@ def test_both_may_do_what_is_theirs(deployment: Deployment, as_api: boto3.Sessio
             assert called(deployment, session, call)()["ResponseMetadata"]["HTTPStatusCode"] == 200
 
 
-def test_whoever_signs_with_wrong_keys_is_denied(deployment: Deployment) -> None:
-    session = boto3.Session("nobody", "wrong", region_name="us-east-1")
-    with pytest.raises(ClientError):
-        deployment.client("dynamodb", session).scan(TableName=TABLE)
+def test_whoever_signs_with_wrong_keys_is_denied(deployment: Deployment, as_api: boto3.Session) -> None:
+    own = as_api.get_credentials()
+    assert own is not None
+    for keys, code in (
+        (("nobody", own.secret_key, None), "UnrecognizedClientException"),
+        ((own.access_key, "wrong", own.token), "InvalidSignatureException"),
+    ):
+        with pytest.raises(ClientError) as caught:
+            deployment.client("dynamodb", boto3.Session(*keys, region_name="us-east-1")).get_item(**API_MAY[0][2])
+        assert caught.value.response["Error"]["Code"] == code
