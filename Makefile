@@ -9,8 +9,8 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.14 python3; 
 EXAMPLES := $(sort $(wildcard examples/*.png examples/*.jpg examples/*.pdf))
 PYTEST := $(BIN)/python -m pytest
 PLANS ?= ../shared/eval/plans
-STEPS ?= 2600
-DECAY ?= 600
+STEPS ?= 6800
+DECAY ?= 700
 
 .PHONY: help setup demo serve check format test test-light test-perf bench bench-service bench-accuracy bench-robustness bench-ablation test-plans train examples docs clean
 

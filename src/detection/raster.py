@@ -16,7 +16,8 @@ from detection.settings import Settings
 _INK_SIDE_PX: Final = 1400  # walls of a dwelling are 6 to 20 px thick at this size
 _SEEN_SIDE_PX: Final = 864  # and 4 to 13 px at this one, as the network was taught
 _MAX_ENLARGEMENT: Final = 3.0
-_MARGIN: Final = 0.07
+_INK_MARGIN: Final = 0.07
+_SEEN_MARGIN_PX: Final = 16  # with it a side is a multiple of what the network takes
 NO_CLOSED_ROOM: Final = "Walls were found, but no closed room among them."
 
 
@@ -24,7 +25,7 @@ def find_regions(image: ByteImage, settings: Settings, debug: Debug | None = Non
     """The rooms of a picture (uint8 h x w x 3 BGR, or h x w grey), in its own pixels as page units."""
     sees = settings.network and network.available()
     side_px = min(_SEEN_SIDE_PX if sees else _INK_SIDE_PX, settings.max_side_px)
-    grey, scale, margin = _working_image(image, side_px)
+    grey, scale, margin = _working_image(image, side_px, _SEEN_MARGIN_PX if sees else round(_INK_MARGIN * side_px))
     find = (raster_seen if sees else raster_ink).search(grey, debug)
     if isinstance(find, str):
         return Regions(np.zeros(image.shape[:2], np.int32), 1.0, [], message=find)
@@ -38,14 +39,14 @@ def find_regions(image: ByteImage, settings: Settings, debug: Debug | None = Non
     )
 
 
-def _working_image(image: ByteImage, side_px: int) -> tuple[ByteImage, float, int]:
+def _working_image(image: ByteImage, side_px: int, margin: int) -> tuple[ByteImage, float, int]:
     """The grey working image with a blank margin, its scale to the picture, and the margin in pixels."""
     grey = cast(ByteImage, cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)) if image.ndim == 3 else image
     scale = min(side_px / max(grey.shape), _MAX_ENLARGEMENT)
     width, height = (max(8, round(side * scale)) for side in (grey.shape[1], grey.shape[0]))
     grey = resized(grey, width, height, cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA)
-    margin = max(8, int(_MARGIN * max(grey.shape)))
     paper = int(np.percentile(grey, 90))
+    margin = max(8, margin)
     return np.pad(grey, margin, constant_values=paper), scale, margin
 
 

@@ -182,7 +182,11 @@ def _pieces(mask: Mask, depth: Shares, least_px: float) -> LabelImage:
     The depth is flooded from above, level by level. Two summits stay apart if the way between them drops to less than
     half of the lower one and both have the area of a room.
     """
-    depth = np.where(mask > 0, np.maximum(depth, 0.001), 0).astype(np.float32)
+    whole = np.zeros(mask.shape, np.int32)
+    x0, y0, width, height = cv2.boundingRect(mask)
+    at = slice(y0, y0 + height), slice(x0, x0 + width)
+    mask = mask[at]
+    depth = np.where(mask > 0, np.maximum(depth[at], 0.001), 0).astype(np.float32)
     labels = np.zeros(mask.shape, np.uint16)
     summits: list[_Summit] = []
     joined = [0]
@@ -199,10 +203,11 @@ def _pieces(mask: Mask, depth: Shares, least_px: float) -> LabelImage:
             summits.append(_summit(depth, parts, stats, part, len(joined)))
             joined.append(len(joined))
             alone[part] = summits[-1].number
-        whole = alone[parts]
-        labels = np.where(whole > 0, whole, labels)
+        given = alone[parts]
+        labels = np.where(given > 0, given, labels)
         _grow(labels, (depth > level) & (labels == 0))
-    return np.asarray(_roots(joined), np.int32)[labels]
+    whole[at] = np.asarray(_roots(joined), np.int32)[labels]
+    return whole
 
 
 def _joined(
