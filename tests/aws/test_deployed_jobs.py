@@ -70,7 +70,7 @@ def test_it_is_in_the_list_of_its_owner(http: httpx.Client, done: Record) -> Non
     assert done["job_id"] in [job["job_id"] for job in http.get(JOBS).json()["data"]["jobs"]]
 
 
-def test_the_same_plan_again_is_answered_from_the_preview(http: httpx.Client, done: Record) -> None:
+def test_the_same_plan_again_gives_the_same_rooms(http: httpx.Client, done: Record) -> None:
     again = completed(http, create(http, inline(FLAT))["job_id"])
     assert again["blueprint_hash"] == done["blueprint_hash"]
     results = [http.get(f"{JOBS}/{job['job_id']}/result").json() for job in (done, again)]
