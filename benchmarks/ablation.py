@@ -33,7 +33,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.accuracy import DEFAULT_PLANS, RESULTS, machine, prepare  # noqa: E402 - after the path
-from benchmarks.scoring import Plan, Row, change, f1, f50, labelled, load_scorer, row_of  # noqa: E402
+from benchmarks.scoring import Plan, Row, change, f1, figures, labelled, load_scorer, row_of  # noqa: E402
 
 from detection.engine import detect  # noqa: E402
 from detection.settings import Settings  # noqa: E402
@@ -233,11 +233,7 @@ def summary(plans: list[dict[str, Row]]) -> dict[str, dict[str, Any]]:
         gain, low, high = change(own, with_it)
         mean_ms = [float(np.mean([row["ms"] for row in side])) for side in (with_it, own)]
         table[name] = {
-            "F50": round(f50(own), 4),
-            "F70": round(f1(own, 1), 4),
-            "F85": round(f1(own, 2), 4),
-            "split": sum(row["split"] for row in own),
-            "merged": sum(row["merged"] for row in own),
+            **figures(own),
             "processor_ms": round(mean_ms[1], 1),
             "brings_points": round(100 * gain, 2),
             "brings_low": round(100 * low, 2),

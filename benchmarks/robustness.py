@@ -33,7 +33,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.accuracy import DEFAULT_PLANS, RESULTS, find_with_engine, machine, prepare  # noqa: E402
-from benchmarks.scoring import Plan, Row, change, f1, f50, labelled, load_scorer, row_of  # noqa: E402
+from benchmarks.scoring import Plan, Row, change, figures, labelled, load_scorer, row_of  # noqa: E402
 
 from detection.document import open_document  # noqa: E402
 from models.blueprint import Blueprint, PageSelection  # noqa: E402
@@ -227,13 +227,9 @@ def summary(rows: list[dict[str, Row]], names: list[str]) -> dict[str, dict[str,
         own = [of[name] for of in rows]
         gain, low, high = change(plain, own)
         table[name] = {
-            "F50": round(f50(own), 4),
-            "F70": round(f1(own, 1), 4),
-            "F85": round(f1(own, 2), 4),
+            **figures(own),
             "found": sum(row["found"] for row in own),
             "true": sum(row["true"] for row in own),
-            "split": sum(row["split"] for row in own),
-            "merged": sum(row["merged"] for row in own),
             "loss": round(-100 * gain, 2),
             "loss_low": round(-100 * high, 2),
             "loss_high": round(-100 * low, 2),

@@ -78,6 +78,12 @@ def f1(rows: Sequence[Row], level: int) -> float:
     return float(2 * sum(row["hits"][level] for row in rows) / max(1, sum(row["found"] + row["true"] for row in rows)))
 
 
+def figures(rows: Sequence[Row]) -> dict[str, Any]:
+    """What every table of rows begins with: F1 at each level, rooms split and merged."""
+    levels = {f"F{percent}": round(f1(rows, level), 4) for level, percent in enumerate((50, 70, 85))}
+    return levels | {name: sum(row[name] for row in rows) for name in ("split", "merged")}
+
+
 def change(before: Sequence[Row], after: Sequence[Row]) -> tuple[float, float, float]:
     """By how much F50 changes, and the bounds of 95 % of the changes of resampled plans; both sides in one order."""
     random = np.random.default_rng(0)
