@@ -14,7 +14,7 @@ from typing import Any
 import boto3
 import pytest
 from tests.aws.servers import REGION
-from tests.contract.worlds import AWS_ENVIRONMENT, PATIENCE_S, make_account
+from tests.contract.worlds import AWS_ENVIRONMENT, away_from_aws, make_account
 from tests.unit.api.events import Context
 
 import worker.consumer
@@ -118,13 +118,7 @@ def account(emulator: str, dynamodb: str = "", **variables: str) -> Iterator[Acc
     """
     dynamodb, env = dynamodb or emulator, f"t{secrets.token_hex(6)}"
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
-            patch.delenv(name, raising=False)
-        for name, value in AWS_ENVIRONMENT.items():
-            patch.setenv(name, value)
-        for service, timeout_s in PATIENCE_S.items():
-            patch.setitem(aws.READ_TIMEOUTS_S, service, timeout_s)
-        aws.forget_clients()
+        away_from_aws(patch)
         settings = make_account({"dynamodb": dynamodb, "s3": emulator, "sqs": emulator}).model_copy(
             update={"env": env, "cors_origins": ()}
         )

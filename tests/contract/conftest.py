@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from moto import mock_aws  # before clients are made: it has a hand in how they are
 from moto.sqs import models
-from tests.contract.worlds import AWS_ENVIRONMENT, CLOCKED_WORLDS, PATIENCE_S, SHARED_WORLDS, WORLDS, World
+from tests.contract.worlds import CLOCKED_WORLDS, SHARED_WORLDS, WORLDS, World, away_from_aws
 
 from storage.base import Storage
 from utils import aws
@@ -18,13 +18,7 @@ MakeWorld = Callable[[Path], World]
 def _account() -> Iterator[None]:
     """Keys for stores that are not AWS, and no way to AWS itself."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN"):
-            patch.delenv(name, raising=False)
-        for name, value in AWS_ENVIRONMENT.items():
-            patch.setenv(name, value)
-        for service, timeout_s in PATIENCE_S.items():
-            patch.setitem(aws.READ_TIMEOUTS_S, service, timeout_s)
-        aws.forget_clients()
+        away_from_aws(patch)
         yield
     aws.forget_clients()
 

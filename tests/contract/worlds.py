@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+import pytest
 from tests.aws.servers import DYNAMODB_ENDPOINT, EMULATOR_ENDPOINT, REGION
 
 from models.blueprint import BlueprintFormat
@@ -149,3 +150,14 @@ def make_job(number: int, created_at: datetime, owner: str = "me") -> Job:
         blueprint_format=BlueprintFormat.PNG,
         blueprint_hash="ab" * 32,
     )
+
+
+def away_from_aws(patch: pytest.MonkeyPatch) -> None:
+    """Keys for stores that are not AWS, patience with busy ones, and no way to AWS itself."""
+    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN"):
+        patch.delenv(name, raising=False)
+    for name, value in AWS_ENVIRONMENT.items():
+        patch.setenv(name, value)
+    for service, timeout_s in PATIENCE_S.items():
+        patch.setitem(aws.READ_TIMEOUTS_S, service, timeout_s)
+    aws.forget_clients()
