@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 import shapely
 from shapely.geometry import Polygon
 
-from detection import document
+from detection import document, reading
 from detection.confidence import Features, confidence_of, features_of
 from detection.labels import Label, read_labels
+from detection.picture_words import read_words
 from detection.polygons import Outline, find_outlines, ring_of
 from detection.regions import FloatArray, Regions
 from detection.scale import find_scale
+from detection.settings import DEFAULTS, Settings
 from models.floorplan import Flag, Opening, Page, Room, Scale
 
 NO_ROOMS: Final = "No rooms were found on this page."
@@ -35,16 +37,23 @@ class Found:
     label: Label
 
 
-def build_page(page: document.Page, regions: Regions, first_id: int) -> Page:
+def build_page(page: document.Page, regions: Regions, first_id: int, settings: Settings = DEFAULTS) -> Page:
     """The page of the floorplan; its rooms' ids count from `first_id` in reading order.
 
     Args:
         page: where the regions were found.
         regions: with `units_per_px` in the page's own units.
         first_id: the first room's number in the document.
+        settings: whether words are read that the page shows but does not tell.
     """
     found, features = _likely(find_rooms(page, regions))
-    scale = find_scale([(f.outline.polygon.area, f.label.area_m2) for f in found], page.words, page.unit)
+    words = page.words
+    if not words and found and settings.read_pictures and reading.available():
+        # Only now, so that chances stay those that were fitted without such words.
+        words = read_words(page, [item.outline.polygon for item in found], settings.threads)
+        labels = read_labels([item.outline.polygon for item in found], words)
+        found = [replace(item, label=label) for item, label in zip(found, labels, strict=True)]
+    scale = find_scale([(f.outline.polygon.area, f.label.area_m2) for f in found], words, page.unit)
     ids = [f"room_{first_id + k:03d}" for k in range(len(found))]
     rooms = [_room(key, item, f, page, scale.scale) for key, item, f in zip(ids, found, features, strict=True)]
     nothing = None if rooms or regions.message else NO_ROOMS

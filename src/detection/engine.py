@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 import cv2
 
-from detection import raster, vector
+from detection import raster, reading, vector
 from detection.assembly import build_page, empty_page
 from detection.document import BrokenPage, Page, open_document
 from detection.overlay import draw_rooms, encode_png
@@ -21,8 +21,16 @@ from models.blueprint import Blueprint, PageSelection
 from models.floorplan import Floorplan, Source
 from utils.errors import ProcessingFailedError, ServiceError
 
-#: Names what finds rooms; changes whenever the same blueprint may give other rooms.
-MODEL_VERSION: Final = "0.3.0"
+_VERSION: Final = "0.3.0"  # changes whenever the same blueprint may give other rooms
+
+
+def version_of(settings: Settings) -> str:
+    """What finds rooms, in a word; another one where names on pictures are read, for rooms differ by them."""
+    return f"{_VERSION}+names" if settings.read_pictures and reading.available() else _VERSION
+
+
+#: Names what finds rooms unless other settings are given.
+MODEL_VERSION: Final = version_of(DEFAULTS)
 
 PAGE_FAILED: Final = "This page could not be processed."
 
@@ -80,7 +88,7 @@ def detect(
     if len(failed) == count:
         raise ProcessingFailedError(page=found[0].page) from failed[0]
     source = Source(format=blueprint.format, sha256=blueprint.sha256)
-    return Floorplan(model_version=MODEL_VERSION, source=source, pages=found)
+    return Floorplan(model_version=version_of(settings), source=source, pages=found)
 
 
 class _PageFailedError(Exception):
@@ -141,7 +149,7 @@ class _PageWork:
             regions = find_regions(self.page, self.settings, self.debug)
         self._stage("rooms", 0.8)
         with _own_failures():
-            result = build_page(self.page, regions, first_id)
+            result = build_page(self.page, regions, first_id, self.settings)
             if self.debug is not None:
                 self.debug("result", draw_rooms(page_picture(self.page, self.settings.picture_side_px), result))
         return result

@@ -15,12 +15,14 @@ class Settings:
         picture_side_px: the longer side of a page's picture at most.
         threads: how many threads OpenCV may use.
         network: whether pictures are looked at by the network; without it, by their strokes alone.
+        read_pictures: whether names are read on pages without a text layer, where the extra `names` is installed.
     """
 
     max_side_px: int = 2400
     picture_side_px: int = 2000
     threads: int = 2
     network: bool = True
+    read_pictures: bool = True
 
     def __post_init__(self) -> None:
         if not 256 <= self.max_side_px <= 8000:
