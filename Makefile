@@ -12,13 +12,16 @@ PLANS ?= ../shared/eval/plans
 STEPS ?= 6800
 DECAY ?= 700
 
-.PHONY: help setup demo serve check format test test-light test-perf bench bench-service bench-accuracy bench-robustness bench-ablation test-plans train examples docs clean
+.PHONY: help setup setup-names demo serve check format test test-light test-perf test-names bench bench-service bench-accuracy bench-robustness bench-ablation test-plans train examples docs clean
 
 help: ## Say what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | sort | expand -t 18
 
 setup: $(VENV)/.installed ## Install the program into .venv
 	@echo "installed: $(BIN)/location-detection"
+
+setup-names: $(VENV)/.installed-names ## Install what reads names on pictures into .venv (60 MB to fetch)
+	@echo "names on pictures are read from now on"
 
 demo: setup ## Find the rooms of the plans in examples/ and say where the pictures lie
 	@mkdir -p out/demo
@@ -47,6 +50,10 @@ test-light: $(VENV)/.installed-dev ## Run the quick tests
 
 test-perf: $(VENV)/.installed-dev ## Assert the specification's own time limits against a real server
 	$(PYTEST) -m perf tests/perf
+
+# Nothing may be skipped but what holds without the extra, which `make test` shows.
+test-names: $(VENV)/.installed-dev $(VENV)/.installed-names ## Test what reads names on pictures
+	$(PYTEST) --no-skips -k "not without_the_extra" tests/unit/detection/test_picture_words.py
 
 test-plans: $(VENV)/.installed-dev ## Hold the rooms of 500 drawn plans to what every floorplan promises
 	GENERATED_PLANS=500 $(PYTEST) tests/unit/detection/test_generated_plans.py -k drawn_plan
@@ -97,6 +104,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.installed-names: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[names]'
 	@touch $@
 
 # --- workflows ---
