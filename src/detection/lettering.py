@@ -58,7 +58,7 @@ class Row:
 
 
 def find_rows(grey: ByteImage, rooms: Sequence[Polygon]) -> list[Row]:
-    """The rows in each room, room by room, those of most spots first.
+    """The rows in each room, room by room, those of most and tallest spots first.
 
     Args:
         grey: the picture, uint8 (h, w), ink dark.
@@ -123,7 +123,7 @@ def _spots(ink: Ink, owner: LabelImage, most_px: float) -> tuple[Boxes, NDArray[
 
 
 def _rows_of(boxes: Boxes) -> list[tuple[Boxes, bool]]:
-    """The spots of each row of one room, and whether it is turned; rows of most spots first."""
+    """The spots of each row of one room, and whether it is turned; the likeliest first."""
     level = _linked(boxes, _LETTER_GAP)
     turned = _linked(_swapped(boxes), _LETTER_GAP)
     sizes = [np.bincount(groups)[groups] for groups in (level, turned)]
@@ -140,7 +140,13 @@ def _rows_of(boxes: Boxes) -> list[tuple[Boxes, bool]]:
         groups = _linked(_swapped(mine) if down else mine, _SPACE)
         rows += [(mine[groups == group], down) for group in range(int(groups.max()) + 1)]
     kept = [(spots, down) for spots, down in rows if _looks_printed(_swapped(spots) if down else spots)]
-    return sorted(kept, key=lambda row: (-len(row[0]), row[1], *row[0].min(axis=0).tolist()))
+    return sorted(kept, key=lambda row: (-_weight(*row), row[1], *row[0].min(axis=0).tolist()))
+
+
+def _weight(spots: Boxes, down: bool) -> float:
+    """How likely a row is print, against others of its room: its tall spots' heights together; specks have little."""
+    high = spots[:, 2] - spots[:, 0] if down else spots[:, 3] - spots[:, 1]
+    return float(high[high >= 0.6 * np.percentile(high, 75)].sum())
 
 
 def _swapped(boxes: Boxes) -> Boxes:

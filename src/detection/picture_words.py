@@ -85,7 +85,7 @@ def read_words(page: document.Page, rooms: Sequence[Polygon], threads: int) -> l
 
 
 def _capped(rows: Sequence[Row]) -> list[Row]:
-    """The rows that are read: few a room, few a page; those of most spots first, and turned ones last."""
+    """The rows that are read: few a room, few a page; the likeliest of each room first, and turned ones last."""
     count: Counter[tuple[int, bool]] = Counter()
     ranked = []
     for row in rows:
