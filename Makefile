@@ -9,10 +9,11 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.14 python3; 
 EXAMPLES := $(sort $(wildcard examples/*.png examples/*.jpg examples/*.pdf))
 PYTEST := $(BIN)/python -m pytest
 PLANS ?= ../shared/eval/plans
-STEPS ?= 6800
-DECAY ?= 700
+STEPS ?= 4800
+DECAY ?= 600
+FIRST_STEPS ?= 6800
 
-.PHONY: help setup setup-names demo serve check format test test-light test-perf test-names bench bench-service bench-accuracy bench-robustness bench-ablation test-plans train examples docs clean
+.PHONY: help setup setup-names demo serve check format test test-light test-perf test-names bench bench-service bench-accuracy bench-robustness bench-ablation test-plans train train-first examples docs clean
 
 help: ## Say what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | sort | expand -t 18
@@ -76,12 +77,16 @@ bench-ablation: $(VENV)/.installed-dev ## Measure what each part of the engine b
 TRAIN := OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 MALLOC_ARENA_MAX=2 MALLOC_MMAP_THRESHOLD_=4294967296 \
 	MALLOC_TRIM_THRESHOLD_=17179869184 MALLOC_TOP_PAD_=268435456 $(BIN)/python -m training.train
 
-train: $(VENV)/.installed-train ## Teach the network again and write its weights (hours; goes on where it was cut off)
-	[ -f build/training/stable.pt ] || $(TRAIN) --steps $(STEPS) --out build/training/going.pt \
-		$$([ -f build/training/going.pt ] && echo --resume build/training/going.pt)
-	[ -f build/training/stable.pt ] || mv build/training/going.pt build/training/stable.pt
-	$(TRAIN) --steps $$(( $(STEPS) + $(DECAY) )) --decay $(DECAY) --resume build/training/stable.pt --out build/training/rooms.pt
-	$(BIN)/python -m training.export build/training/rooms.pt
+train: $(VENV)/.installed-train ## Repeat the last stage of teaching the network (about 90 minutes; goes on where it was cut off)
+	$(TRAIN) --steps $(STEPS) --decay $(DECAY) --seed 21 --peers 2 --threads 1 --out build/training/stage.pt \
+		$$([ -f build/training/stage.pt ] && echo --resume build/training/stage.pt || echo --start training/stages/first.npz)
+	$(BIN)/python -m training.export build/training/stage.pt
+	$(BIN)/python -m training.calibrate --plans 180
+
+train-first: $(VENV)/.installed-train ## Teach what the last stage starts from, from nothing (hours; goes on where it was cut off)
+	$(TRAIN) --steps $(FIRST_STEPS) --peers 2 --threads 1 --out build/training/first.pt \
+		$$([ -f build/training/first.pt ] && echo --resume build/training/first.pt)
+	$(BIN)/python -m training.export build/training/first.pt --bare --target training/stages/first.npz
 
 examples: $(VENV)/.installed-dev ## Draw the plans in examples/ again
 	$(BIN)/python -m training.make_examples

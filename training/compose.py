@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -46,9 +48,12 @@ def compose(layout: Layout, hand: Hand, rng: Rng) -> list[Mark]:
         if rng.random() < max(hand.furniture, built):
             marks.extend(draw_fixture(fixture, rng, hand.furniture_ink, hand.furniture_pen, hand.furniture_fill))
     marks.extend(_walls(layout, hand, rng))
+    habit = _leaves(rng) if any(o.kind == "cupboard" for o in layout.openings) else None
     for opening in layout.openings:
         if opening.kind == "window":
             marks.extend(_window(opening, hand))
+        elif habit is not None and opening.kind == "cupboard":
+            marks.extend(_cupboard(opening, hand, habit, rng))
         else:
             marks.extend(_door(opening, hand, rng))
     marks.extend(room_texts(layout, hand, rng))
@@ -171,8 +176,6 @@ def _door(opening: Opening, hand: Hand, rng: Rng) -> list[Mark]:
         return marks + _sliding(opening, hand, rng)
     if opening.kind == "folding":
         return marks + _folding(opening, hand)
-    if opening.kind == "cupboard":
-        return marks + _cupboard(opening, hand, rng)
     face = normal * half * opening.side
     hinges = [(p, q)] if opening.hinge == 0 else [(q, p)]
     if opening.kind == "double":
@@ -237,34 +240,77 @@ def _folding(opening: Opening, hand: Hand) -> list[Mark]:
     return [polyline(points, hand.door_ink, hand.door_pen)]
 
 
-def _cupboard(opening: Opening, hand: Hand, rng: Rng) -> list[Mark]:
+@dataclass(frozen=True)
+class _Leaves:
+    """How one floor's cupboards are drawn."""
+
+    style: str  # straight | folded | shallow | sliding | shut
+    bay_m: float  # a wide front has several pairs of leaves
+    pairs: float  # how many have two leaves
+    angle: float
+    front: bool
+    arcs: bool
+    pen: float
+
+
+def _leaves(rng: Rng) -> _Leaves:
+    style = str(rng.choice(["straight", "folded", "shallow", "sliding", "shut"], p=[0.48, 0.2, 0.17, 0.11, 0.04]))
+    return _Leaves(
+        style,
+        float(rng.uniform(0.8, 1.5)),
+        float(rng.choice([0.2, 0.7, 1.0])),
+        math.radians(float(rng.uniform(8, 28) if style == "shallow" else rng.uniform(20, 85))),
+        style == "shut" or bool(rng.random() < 0.35),
+        bool(rng.random() < 0.3),
+        float(rng.choice([1.0, 1.0, 1.6])),
+    )
+
+
+def _cupboard(opening: Opening, hand: Hand, habit: _Leaves, rng: Rng) -> list[Mark]:
     """Leaves of a cupboard: plain lines ajar, mostly without their arcs, over a thin front line or none."""
     p, q, normal, half = _frame(opening)
-    ink, pen = hand.door_ink, hand.door_pen
+    ink, pen = hand.door_ink, hand.door_pen * habit.pen
     face, out = normal * half * opening.side, normal * opening.side
+    if rng.random() < 0.25:
+        face = face * 0
     marks: list[Mark] = []
-    if rng.random() < 0.75:
+    if habit.front:
         marks.append(polyline([p + face, q + face], ink, hand.thin_pen))
-        if rng.random() < 0.3:
-            marks.append(polyline([p - face, q - face], ink, hand.thin_pen))
-    middle, angle = (p + q) / 2, math.radians(float(rng.uniform(15, 80)))
-    style = rng.random()
-    leaves = [(p, q)] if opening.hinge == 0 else [(q, p)]
-    if style > 0.4 and opening.width_m > 0.5:
-        leaves = [(p, middle), (q, middle)]
-    if style > 0.92 and marks:
-        return marks  # shut
-    for hinge, free in leaves:
-        reach = free - hinge
-        tip = hinge + reach * math.cos(angle) + out * float(np.hypot(*reach)) * math.sin(angle)
-        if style > 0.75:  # folded in two
-            knee = hinge + reach * 0.25 + out * float(np.hypot(*reach)) * 0.45
-            marks.append(polyline([hinge + face, knee + face, hinge + reach * 0.5 + face], ink, pen))
-        else:
-            marks.append(polyline([hinge + face, tip + face], ink, pen * float(rng.choice([1.0, 1.6]))))
-            if rng.random() < 0.2:
-                marks.append(polyline([tip + face, free + face], ink, hand.thin_pen * 0.9))
+    if habit.style == "shut":
+        return marks
+    bays = max(1, round(opening.width_m / habit.bay_m))
+    if habit.style == "sliding":
+        panels = np.linspace(p, q, max(bays, 1) + 2)
+        off = normal * float(rng.uniform(0.02, 0.05))
+        return marks + [
+            polyline([a + face + off * (-1) ** k, b + face + off * (-1) ** k], ink, pen)
+            for k, (a, b) in enumerate(pairwise(panels))
+        ]
+    angle = habit.angle * float(rng.uniform(0.85, 1.15))
+    posts = np.linspace(p, q, bays + 1)
+    for a, b in pairwise(posts):
+        leaves = [(a, b)] if opening.hinge == 0 else [(b, a)]
+        if opening.width_m / bays > 0.45 and (bays > 1 or rng.random() < habit.pairs):
+            leaves = [(a, (a + b) / 2), (b, (a + b) / 2)]
+        for hinge, free in leaves:
+            marks += _cupboard_leaf(hinge + face, free + face, out, angle, len(leaves) == 1, hand, habit)
     return marks
+
+
+def _cupboard_leaf(
+    hinge: Floats, free: Floats, out: Floats, angle: float, alone: bool, hand: Hand, habit: _Leaves
+) -> list[Mark]:
+    ink, pen = hand.door_ink, hand.door_pen * habit.pen
+    reach = free - hinge
+    width = float(np.hypot(*reach))
+    if habit.style == "folded":
+        half, up = reach / 2, out * width * 0.45 * math.sin(angle)
+        starts = [hinge, hinge + half] if alone or habit.arcs else [hinge]
+        return [polyline([a, a + half / 2 + up, a + half], ink, pen) for a in starts]
+    turns = np.linspace(0.0, angle, 7)[:, None]
+    swing = hinge + reach * np.cos(turns) + out * width * np.sin(turns)
+    marks: list[Mark] = [polyline([hinge, swing[-1]], ink, pen)]
+    return marks + [polyline(swing, ink, hand.thin_pen * 0.9)] if habit.arcs else marks
 
 
 def _floors(layout: Layout, hand: Hand, rng: Rng) -> list[Mark]:

@@ -15,6 +15,7 @@ from training.draw_raster import render
 from training.grammar import KINDS
 from training.hand import draw_hand
 from training.layout import Rng
+from training.overlays import overlay
 from training.plans import draw_plan, furnished, in_hand
 from training.sheet import lay_out
 from training.truth import page_rooms, page_truth
@@ -32,6 +33,7 @@ def draw_sheet(seed: int, long_side_px: int = 1100) -> tuple[Any, dict[str, Any]
     if kind in ("house", "traced", "flat") and rng.random() < 0.4:
         layouts.append(_layout("upper" if kind == "house" else kind, rng))
     plans = [in_hand(layout, hand, rng) for layout in layouts]
+    plans = [(named, [*marks, *overlay(named, hand, rng)]) for named, marks in plans]
     drawing, moves = lay_out(plans, hand, rng)
     x0, y0, x1, y1 = drawing.bounds
     px_per_m = long_side_px / max(x1 - x0, y1 - y0)
@@ -52,9 +54,9 @@ def _layout(kind: str, rng: Rng) -> Any:
         for _ in range(12 if files else 0):
             flat = r2v.load(files[int(rng.integers(len(files)))])
             if flat is not None:
-                return furnished(r2v.flat_layout(flat, rng), rng)
+                return furnished(r2v.flat_layout(flat, rng), rng, cupboards=True)
         kind = "flat"
-    return draw_plan(kind, rng)
+    return draw_plan(kind, rng, cupboards=True)
 
 
 def contact_sheet(first_seed: int) -> Any:

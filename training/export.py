@@ -1,4 +1,7 @@
-"""Writes a checkpoint's running mean as ONNX in half precision, for OpenCV's dnn: `python -m training.export`."""
+"""Writes a checkpoint's running mean in half precision: as ONNX for OpenCV's dnn, or bare for a later stage to start from.
+
+`python -m training.export [CHECKPOINT] [--bare] [--target FILE]`
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from training.network import RoomNet
+from training.train import save_bare
 
 TARGET: Final = Path(__file__).parent.parent / "src" / "detection" / "weights" / "rooms.onnx"
 
@@ -45,11 +49,16 @@ def fused(module: nn.Module) -> nn.Module:
     return module
 
 
-def export(checkpoint: Path, target: Path) -> int:
-    """Write the network; the file's size in bytes."""
+def mean_of(checkpoint: Path) -> RoomNet:
+    """The network with the running mean of the weights."""
     net = RoomNet()
     net.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["mean"])
-    net.eval()
+    return net
+
+
+def export(checkpoint: Path, target: Path) -> int:
+    """Write the network; the file's size in bytes."""
+    net = mean_of(checkpoint).eval()
     fused(net)
     buffer = io.BytesIO()
     torch.onnx.export(
@@ -77,7 +86,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint", type=Path, nargs="?", default=Path("build/training/rooms.pt"))
     parser.add_argument("--target", type=Path, default=TARGET)
+    parser.add_argument("--bare", action="store_true", help="the weights alone, for `training.train --start`")
     given = parser.parse_args()
+    if given.bare:
+        save_bare(mean_of(given.checkpoint), given.target)
+        return
     print(f"{given.target}: {export(given.checkpoint, given.target)} bytes")
 
 

@@ -2,12 +2,15 @@
 
 Four crops of five are drawn on the spot (`training.sample`), one comes from the labelled plans of `training.cis`. The
 rate is constant after a warm-up; the last `--decay` steps bring it down to nothing, and the running mean of the weights
-is what is kept.
+is what is kept. A stage starts from nothing, from a checkpoint with all its state (`--resume`), or from the bare weights
+that an earlier stage left (`--start`).
 """
 
 from __future__ import annotations
 
 import argparse
+import signal
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +31,7 @@ SIZE_PX: Final = 416
 BATCH: Final = 6
 RATE: Final = 2.5e-3
 WARM_STEPS: Final = 150
+DECAY_FLOOR: Final = 0.002
 CIS_SHARE: Final = 0.22
 # Openings are few and decide whether two rooms are one.
 CLASS_WEIGHTS: Final = (1.0, 1.0, 2.0, 5.0, 3.0)
@@ -131,8 +135,21 @@ def rate_at(step: int, last: int, decay: int) -> float:
     """The learning rate of a step: up in `WARM_STEPS`, constant, down over the last `decay` steps."""
     up = min(1.0, (step + 1) / WARM_STEPS)
     left = last - step
-    down = 1.0 if decay == 0 or left >= decay else max(left / decay, 0.002)
+    down = 1.0 if decay == 0 or left >= decay else max(left / decay, DECAY_FLOOR)
     return RATE * up * down
+
+
+def save_bare(net: nn.Module, file: Path) -> None:
+    """Write the weights alone, in half precision, for a later stage to start from."""
+    values = {name: value.numpy() for name, value in net.state_dict().items()}
+    np.savez(file, **{k: v.astype(np.float16) if v.dtype == np.float32 else v for k, v in values.items()})  # type: ignore[arg-type]
+
+
+def load_bare(net: nn.Module, file: Path) -> None:
+    """Read what `save_bare` wrote."""
+    with np.load(file) as kept:
+        values = {k: torch.from_numpy(kept[k]) for k in kept.files}
+    net.load_state_dict({k: v.float() if v.dtype == torch.float16 else v for k, v in values.items()})
 
 
 def agree(net: nn.Module, count: int) -> None:
@@ -158,6 +175,7 @@ def train(
     threads: int,
     rank: int = 0,
     peers: int = 1,
+    start: Path | None = None,
 ) -> None:
     """Train up to step `steps` and leave the checkpoint at `out`, with a copy on the way every 100 steps.
 
@@ -179,6 +197,8 @@ def train(
         rule.load_state_dict(kept["rule"])
         first = int(kept["step"])
     else:
+        if start is not None:
+            load_bare(net, start)
         mean.load_state_dict(net.state_dict())
     weights = torch.tensor(CLASS_WEIGHTS)
     loader = DataLoader(
@@ -233,14 +253,33 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("build/training/rooms.pt"))
     parser.add_argument("--steps", type=int, default=8000)
     parser.add_argument("--decay", type=int, default=0)
-    parser.add_argument("--resume", type=Path)
+    parser.add_argument("--resume", type=Path, help="a checkpoint to go on from")
+    parser.add_argument("--start", type=Path, help="bare weights to start from at step 0")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rank", type=int, default=0, help="which of the peers this process is")
-    parser.add_argument("--peers", type=int, default=1)
+    parser.add_argument("--peers", type=int, default=1, help="how many processes see other drawings and share weights")
     given = parser.parse_args()
     given.out.parent.mkdir(parents=True, exist_ok=True)
+    if given.peers == 1:
+        _peer(0, given)
+    else:
+        _together(given)
+
+
+def _together(given: argparse.Namespace) -> None:
+    """Run the peers until the last is done; none outlives this process."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    peers = torch.multiprocessing.spawn(_peer, (given,), given.peers, join=False)  # type: ignore[no-untyped-call]
+    try:
+        while not peers.join():
+            pass
+    finally:
+        for process in peers.processes:
+            process.terminate()
+
+
+def _peer(rank: int, given: argparse.Namespace) -> None:
     train(
         given.out,
         given.steps,
@@ -249,8 +288,9 @@ def main() -> None:
         given.seed,
         given.workers,
         given.threads,
-        given.rank,
+        rank,
         given.peers,
+        given.start,
     )
 
 
