@@ -43,11 +43,12 @@ def serving(app: FastAPI) -> Iterator[str]:
 def served(data: Path) -> Iterator[str]:
     """The base URL of `location-detection serve` with one worker and the real engine, until the block ends."""
     source = Path(__file__).resolve().parents[1] / "src"
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("LOCATION_DETECTION_")}
     server = subprocess.Popen(
         [sys.executable, "-m", "cli.main", "serve", "--port", "0", "--data", str(data), "--workers", "1"],
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(source), "POWERTOOLS_LOG_LEVEL": "CRITICAL"},
+        env={**kept, "PYTHONPATH": str(source), "POWERTOOLS_LOG_LEVEL": "CRITICAL"},
     )
     assert server.stderr is not None
     try:
