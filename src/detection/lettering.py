@@ -22,6 +22,7 @@ _MOST_HEIGHT: Final = 0.06  # of the picture's longer side
 _SMALL_PX: Final = 1400  # letters of smaller pictures touch each other: they are looked at twice as large
 _AROUND: Final = 31  # ink is darker than the mean of a square of so many pixels
 _DARKER: Final = 14
+_FAINTLY: Final = 8  # and at the ends of a row, where a fainter letter may follow
 _SOLID: Final = 0.45  # of the rooms' paper
 _MAX_SPOTS: Final = 500  # a room with more is textured all over
 _LETTER_GAP: Final = 0.45  # of a letter's height, at most, within a word
@@ -79,7 +80,8 @@ def find_rows(grey: ByteImage, rooms: Sequence[Polygon]) -> list[Row]:
         return []
     boxes, rooms_of = _spots(dark & (owner > 0), owner, _MOST_HEIGHT * zoom * max(grey.shape))
     # The middle of a wall is no darker than what is around it.
-    ink = dark | (part < _SOLID * np.median(part[owner > 0]))
+    faint = cv2.adaptiveThreshold(part, 1, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, _AROUND, _FAINTLY) > 0
+    ink = faint | (part < _SOLID * np.median(part[owner > 0]))
     rows = []
     for room in range(len(rooms)):
         mine = boxes[rooms_of == room]

@@ -31,6 +31,8 @@ _TURNED_A_ROOM: Final = 2
 _ROWS_A_PAGE: Final = 80
 _SURE: Final = 0.98  # the mean of a line's letters
 _LEAST_SURE: Final = 0.9  # each of them
+_LIKELY: Final = 0.7
+_LARGER: Final = 1.15
 _PAD: Final = 0.3  # of a letter's height, the paper around a line
 _UNREAD: Final = 2.0  # of a letter's height, from the end of what is read to the middle of its outermost letter
 _SERIES: Final = 3
@@ -100,13 +102,21 @@ def _capped(rows: Sequence[Row]) -> list[Row]:
 def _read(grey: ByteImage, rows: Sequence[Row], threads: int, *, mirrored: bool = False) -> list[_Line]:
     """The lines that can be read; turned ones only in rooms where nothing else is."""
     lines: list[_Line] = []
+    doubtful: list[Row] = []
     for row in rows:
         if row.turned and any(line.row.room == row.room and not line.row.turned for line in lines):
             continue
-        line = _read_row(grey, row, threads, mirrored)
-        if line is not None:
+        line, sure = _read_row(grey, row, threads, mirrored)
+        if line is not None and sure:
             lines.append(line)
-    return lines
+        elif line is not None:
+            doubtful.append(row)
+    return [line for line in lines if not any(_outdoes(row, line.row) for row in doubtful)]
+
+
+def _outdoes(doubtful: Row, row: Row) -> bool:
+    """Whether larger print stands in the room that is not read: a room's name is larger than its cupboards'."""
+    return doubtful.room == row.room and doubtful.letter_px > _LARGER * row.letter_px
 
 
 def _may_be_mirrored(lines: Sequence[_Line]) -> bool:
@@ -122,8 +132,9 @@ def _one_sided(lines: Sequence[_Line]) -> int:
     return sum(not _SAME_MIRRORED.issuperset(line.text) for line in lines)
 
 
-def _read_row(grey: ByteImage, row: Row, threads: int, mirrored: bool) -> _Line | None:
-    """What the row says; None where it is not read with certainty, or where a part of it is not read."""
+def _read_row(grey: ByteImage, row: Row, threads: int, mirrored: bool) -> tuple[_Line | None, bool]:
+    """What the row says and whether that is certain and all of it; None where it hardly says anything."""
+    best: _Line | None = None
     box = _padded(row, grey.shape)
     crop = grey[box[1] : box[3], box[0] : box[2]]
     for angle_deg in (270, 90) if row.turned else (0,):
@@ -131,9 +142,12 @@ def _read_row(grey: ByteImage, row: Row, threads: int, mirrored: bool) -> _Line 
         if mirrored:
             line = np.ascontiguousarray(line[:, ::-1])
         letters = reading.read_line(line, threads)
+        said = _Line(row, letters, box, angle_deg)
         if _is_sure(letters) and _is_whole(letters, line.shape[1], row.letter_px):
-            return _Line(row, letters, box, angle_deg)
-    return None
+            return said, True
+        if _is_likely(letters):
+            best = said
+    return best, False
 
 
 def _padded(row: Row, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
@@ -154,6 +168,12 @@ def _is_sure(letters: Sequence[Letter]) -> bool:
     """Whether every letter is more than likely, and the line as a whole all but certain."""
     chances = [letter.chance for letter in letters if letter.sign != " "]
     return bool(chances) and min(chances) >= _LEAST_SURE and float(np.mean(chances)) >= _SURE
+
+
+def _is_likely(letters: Sequence[Letter]) -> bool:
+    """Whether it may well be print: three letters or more, of which most are likely."""
+    chances = [letter.chance for letter in letters if letter.sign.isalpha()]
+    return len(chances) >= 3 and float(np.mean(chances)) >= _LIKELY
 
 
 def _is_whole(letters: Sequence[Letter], width_px: int, letter_px: float) -> bool:
