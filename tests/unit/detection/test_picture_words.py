@@ -249,6 +249,26 @@ def test_what_cannot_be_read_for_sure_is_not_told() -> None:
 
 
 @with_names
+def test_a_cupboards_name_is_not_the_rooms_where_that_cannot_be_read() -> None:
+    blank = np.full((160, 500, 3), 255, np.uint8)
+    small = write(blank, "Wardrobe", (250, 120), 16)
+    assert said_on(small, [box(0, 0, 500, 160)]) == ["Wardrobe"]
+    both = write(write(small, "Bedroom", (250, 50), 34), "Sitting", (258, 52), 34)  # one over the other
+    assert said_on(both, [box(0, 0, 500, 160)]) == []
+
+
+@with_names
+def test_a_word_whose_end_is_faint_is_not_told_without_it() -> None:
+    blank = np.full((60, 500, 3), 255, np.uint8)
+    whole = write(blank, "KITCHEN", (250, 30), 24)
+    assert said_on(whole, [box(0, 0, 500, 60)]) == ["KITCHEN"]
+    (row,) = find_rows(grey_of(whole), [box(0, 0, 500, 60)])
+    middle = round((row.box[0] + row.box[2]) / 2)
+    whole[:, middle:] = 255 - (255 - whole[:, middle:]) // 14  # hardly there, but there
+    assert said_on(whole, [box(0, 0, 500, 60)]) in ([], ["KITCHEN"])
+
+
+@with_names
 def test_other_scripts_are_not_told() -> None:
     blank = np.full((60, 400, 3), 255, np.uint8)
     font = ImageFont.truetype(str(FONT), 24)
