@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 import reportlab
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
@@ -116,6 +116,7 @@ def test_a_word_whose_first_letter_is_under_a_line_is_no_row() -> None:
     assert [row for row in find_rows(grey_of(image), ROOMS) if row.spots > 3] == []
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 10_000), count=st.integers(0, 40))
 def test_rows_lie_in_the_picture_and_come_out_the_same_twice(seed: int, count: int) -> None:
     rng = np.random.default_rng(seed)
