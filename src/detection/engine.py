@@ -21,7 +21,7 @@ from models.blueprint import Blueprint, PageSelection
 from models.floorplan import Floorplan, Source
 from utils.errors import ProcessingFailedError, ServiceError
 
-_VERSION: Final = "0.3.0"  # changes whenever the same blueprint may give other rooms
+_VERSION: Final = "0.4.0"  # changes whenever the same blueprint may give other rooms
 
 
 def version_of(settings: Settings) -> str:
