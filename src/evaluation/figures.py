@@ -108,7 +108,7 @@ def score_page(compared: Compared, *, whole: bool) -> PageScore:
         split=len(compared.matching.split),
         merged=len(compared.matching.merged),
         whole=whole,
-        labels=_share(pairs, lambda true: true.label is not None, _same_label),
+        labels=_share(pairs, lambda true: plain(true.label or "") != "", _same_label),
         numbers=_share(pairs, lambda true: true.number is not None, _same_number),
         areas=_share(pairs, lambda true: true.area_m2 is not None, _same_area),
         claims=tuple((room.confidence, place in right) for place, room in enumerate(compared.found)) if whole else (),

@@ -78,6 +78,10 @@ def test_a_number_may_stand_in_the_label() -> None:
     assert plain("Büro  1.04") == plain("büro 104")
 
 
+def test_a_label_without_letters_or_digits_is_no_name_to_find() -> None:
+    assert scored([found_room(A)], [true_room(A, label="\ue001 *")]).labels == Share(0, 0)
+
+
 def test_where_rooms_are_not_labelled_only_recall_counts() -> None:
     found = [found_room(A, confidence=0.9), found_room(B, confidence=0.9)]
     assert scored(found, [true_room(A)]).claims == ((0.9, True), (0.9, False))
