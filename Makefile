@@ -86,7 +86,7 @@ train: $(VENV)/.installed-train ## Repeat the last stage of teaching the network
 train-first: $(VENV)/.installed-train ## Teach what the last stage starts from, from nothing (hours; goes on where it was cut off)
 	$(TRAIN) --steps $(FIRST_STEPS) --peers 2 --threads 1 --out build/training/first.pt \
 		$$([ -f build/training/first.pt ] && echo --resume build/training/first.pt)
-	$(BIN)/python -m training.export build/training/first.pt --bare --target training/stages/first.npz
+	$(BIN)/python -m training.export build/training/first.pt --bare
 
 examples: $(VENV)/.installed-dev ## Draw the plans in examples/ again
 	$(BIN)/python -m training.make_examples

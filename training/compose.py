@@ -280,15 +280,14 @@ def _cupboard(opening: Opening, hand: Hand, habit: _Leaves, rng: Rng) -> list[Ma
         return marks
     bays = max(1, round(opening.width_m / habit.bay_m))
     if habit.style == "sliding":
-        panels = np.linspace(p, q, max(bays, 1) + 2)
+        panels = np.linspace(p, q, bays + 2)
         off = normal * float(rng.uniform(0.02, 0.05))
         return marks + [
             polyline([a + face + off * (-1) ** k, b + face + off * (-1) ** k], ink, pen)
             for k, (a, b) in enumerate(pairwise(panels))
         ]
     angle = habit.angle * float(rng.uniform(0.85, 1.15))
-    posts = np.linspace(p, q, bays + 1)
-    for a, b in pairwise(posts):
+    for a, b in pairwise(np.linspace(p, q, bays + 1)):
         leaves = [(a, b)] if opening.hinge == 0 else [(b, a)]
         if opening.width_m / bays > 0.45 and (bays > 1 or rng.random() < habit.pairs):
             leaves = [(a, (a + b) / 2), (b, (a + b) / 2)]

@@ -58,7 +58,7 @@ def _with_one(layout: Layout, index: int, ways: list[Polygon], thick_m: float, r
     return layout
 
 
-def _shelves(width_m: float, rng: Rng) -> int:
+def _in_a_row(width_m: float, rng: Rng) -> int:
     """How many cupboards stand in a row of this width."""
     most = int(width_m / 0.5)
     if most < 2 or rng.random() < 0.45:
@@ -94,7 +94,7 @@ def _cut(
     edges = [Edge(at(low, front), at(high, front), cells, thick_m, "inner")]
     edges += [Edge(at(left, 0), at(left, front), cells, thick_m, "inner")] if left > low else []
     edges += [Edge(at(right, 0), at(right, front), cells, thick_m, "inner")] if right < high else []
-    count = _shelves(high - low, rng)
+    count = _in_a_row(high - low, rng)
     bounds = np.linspace(low, high, count + 1)
     edges += [Edge(at(x, 0), at(x, front), cells, thick_m, "inner") for x in bounds[1:-1]]
     walls = wall_bodies(edges)
@@ -118,4 +118,4 @@ def _cut(
         Opening(edges[0], at(x0 + jamb, front), at(x1 - jamb, front), kind, 1, int(rng.integers(2)))
         for x0, x1 in pairwise(bounds)
     ]
-    return (edges, openings, rest.simplify(0.002), [Room(part, "closet", room.cell) for part in inside])
+    return edges, openings, rest.simplify(0.002), [Room(part, "closet", room.cell) for part in inside]

@@ -17,10 +17,10 @@ from onnx import numpy_helper
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from training.network import RoomNet
-from training.train import save_bare
+from training.network import RoomNet, save_bare
 
 TARGET: Final = Path(__file__).parent.parent / "src" / "detection" / "weights" / "rooms.onnx"
+BARE_TARGET: Final = Path(__file__).parent / "stages" / "first.npz"
 
 
 class _Said(nn.Module):
@@ -85,13 +85,14 @@ def main() -> None:
     """Export as the command line says."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint", type=Path, nargs="?", default=Path("build/training/rooms.pt"))
-    parser.add_argument("--target", type=Path, default=TARGET)
+    parser.add_argument("--target", type=Path)
     parser.add_argument("--bare", action="store_true", help="the weights alone, for `training.train --start`")
     given = parser.parse_args()
     if given.bare:
-        save_bare(mean_of(given.checkpoint), given.target)
+        save_bare(mean_of(given.checkpoint), given.target or BARE_TARGET)
         return
-    print(f"{given.target}: {export(given.checkpoint, given.target)} bytes")
+    target = given.target or TARGET
+    print(f"{target}: {export(given.checkpoint, target)} bytes")
 
 
 if __name__ == "__main__":

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -70,3 +72,16 @@ class RoomNet(nn.Module):
             x = up(torch.relu(x + kept.pop()))
         out: Tensor = self.head(x)
         return out
+
+
+def save_bare(net: nn.Module, file: Path) -> None:
+    """Write the weights alone, in half precision, for a later stage to start from."""
+    values = {name: value.numpy() for name, value in net.state_dict().items()}
+    np.savez(file, **{k: v.astype(np.float16) if v.dtype == np.float32 else v for k, v in values.items()})  # type: ignore[arg-type]
+
+
+def load_bare(net: nn.Module, file: Path) -> None:
+    """Read what `save_bare` wrote."""
+    with np.load(file) as kept:
+        values = {k: torch.from_numpy(kept[k]) for k in kept.files}
+    net.load_state_dict({k: v.float() if v.dtype == torch.float16 else v for k, v in values.items()})

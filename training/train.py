@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
 from training import cis
-from training.network import CLASSES, DEPTH_PX, RoomNet
+from training.network import CLASSES, DEPTH_PX, RoomNet, load_bare
 from training.sample import IGNORE, OPENING, ROOM, sample
 
 SIZE_PX: Final = 416
@@ -139,19 +139,6 @@ def rate_at(step: int, last: int, decay: int) -> float:
     return RATE * up * down
 
 
-def save_bare(net: nn.Module, file: Path) -> None:
-    """Write the weights alone, in half precision, for a later stage to start from."""
-    values = {name: value.numpy() for name, value in net.state_dict().items()}
-    np.savez(file, **{k: v.astype(np.float16) if v.dtype == np.float32 else v for k, v in values.items()})  # type: ignore[arg-type]
-
-
-def load_bare(net: nn.Module, file: Path) -> None:
-    """Read what `save_bare` wrote."""
-    with np.load(file) as kept:
-        values = {k: torch.from_numpy(kept[k]) for k in kept.files}
-    net.load_state_dict({k: v.float() if v.dtype == torch.float16 else v for k, v in values.items()})
-
-
 def agree(net: nn.Module, count: int) -> None:
     """Make the weights of all peers their mean."""
     with torch.no_grad():
@@ -173,9 +160,9 @@ def train(
     seed: int,
     workers: int,
     threads: int,
-    rank: int = 0,
     peers: int = 1,
     start: Path | None = None,
+    rank: int = 0,
 ) -> None:
     """Train up to step `steps` and leave the checkpoint at `out`, with a copy on the way every 100 steps.
 
@@ -280,18 +267,7 @@ def _together(given: argparse.Namespace) -> None:
 
 
 def _peer(rank: int, given: argparse.Namespace) -> None:
-    train(
-        given.out,
-        given.steps,
-        given.decay,
-        given.resume,
-        given.seed,
-        given.workers,
-        given.threads,
-        rank,
-        given.peers,
-        given.start,
-    )
+    train(**vars(given), rank=rank)
 
 
 if __name__ == "__main__":

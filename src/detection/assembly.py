@@ -11,10 +11,10 @@ import numpy as np
 import shapely
 from shapely.geometry import Polygon
 
-from detection import document, reading
+from detection import document
 from detection.confidence import Features, confidence_of, features_of
 from detection.labels import Label, read_labels
-from detection.picture_words import read_words
+from detection.picture_words import are_read, read_words
 from detection.polygons import Outline, find_outlines, ring_of
 from detection.regions import FloatArray, Regions
 from detection.scale import find_scale
@@ -48,7 +48,7 @@ def build_page(page: document.Page, regions: Regions, first_id: int, settings: S
     """
     found, features = _likely(find_rooms(page, regions))
     words = page.words
-    if not words and found and settings.read_pictures and reading.available():
+    if not words and found and are_read(settings):
         # Only now, so that chances stay those that were fitted without such words.
         words = read_words(page, [item.outline.polygon for item in found], settings.threads)
         labels = read_labels([item.outline.polygon for item in found], words)

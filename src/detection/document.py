@@ -15,6 +15,7 @@ import pypdfium2
 import pypdfium2.raw as pdfium
 
 from detection.images import decode_image
+from detection.morphology import resized
 from detection.pdf import Paths, Word, display_matrix, read_paths
 from detection.pdflayers import with_hidden_marked
 from detection.pdftext import read_words
@@ -105,7 +106,7 @@ class PicturePage:
         if size == (self.image.shape[1], self.image.shape[0]):
             return self.image
         method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-        return cv2.resize(self.image, size, interpolation=method)  # type: ignore[return-value]
+        return resized(self.image, *size, method)
 
 
 class PdfPage:

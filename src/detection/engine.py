@@ -10,10 +10,11 @@ from typing import Final, Protocol
 
 import cv2
 
-from detection import raster, reading, vector
+from detection import raster, vector
 from detection.assembly import build_page, empty_page
 from detection.document import BrokenPage, Page, open_document
 from detection.overlay import draw_rooms, encode_png
+from detection.picture_words import are_read
 from detection.regions import ByteImage, Debug, Regions
 from detection.settings import DEFAULTS, Settings
 from models import floorplan
@@ -26,7 +27,7 @@ _VERSION: Final = "0.4.0"  # changes whenever the same blueprint may give other 
 
 def version_of(settings: Settings) -> str:
     """What finds rooms, in a word; another one where names on pictures are read, for rooms differ by them."""
-    return f"{_VERSION}+names" if settings.read_pictures and reading.available() else _VERSION
+    return f"{_VERSION}+names" if are_read(settings) else _VERSION
 
 
 #: Names what finds rooms unless other settings are given.

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from shapely.geometry import Polygon
 
+from detection.morphology import resized
 from detection.regions import ByteImage, LabelImage
 
 _LEAST_HEIGHT_PX: Final = 5  # letters below that cannot be read
@@ -73,15 +74,15 @@ def find_rows(grey: ByteImage, rooms: Sequence[Polygon]) -> list[Row]:
     zoom = 2 if max(grey.shape) < _SMALL_PX else 1
     part = grey[top:bottom, left:right]
     if zoom > 1:
-        part = cv2.resize(part, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC)  # type: ignore[assignment]
-    dark = cv2.adaptiveThreshold(part, 1, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, _AROUND, _DARKER) > 0
+        part = resized(part, part.shape[1] * zoom, part.shape[0] * zoom, cv2.INTER_CUBIC)
     owner = _owners(rooms, part.shape, (left, top), zoom)
     if not owner.any():
         return []
-    boxes, rooms_of = _spots(dark & (owner > 0), owner, _MOST_HEIGHT * zoom * max(grey.shape))
+    around = cv2.boxFilter(part, -1, (_AROUND, _AROUND), borderType=cv2.BORDER_REPLICATE | cv2.BORDER_ISOLATED)
+    darker = around.astype(np.int16) - part
+    boxes, rooms_of = _spots((darker >= _DARKER) & (owner > 0), owner, _MOST_HEIGHT * zoom * max(grey.shape))
     # The middle of a wall is no darker than what is around it.
-    faint = cv2.adaptiveThreshold(part, 1, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, _AROUND, _FAINTLY) > 0
-    ink = faint | (part < _SOLID * np.median(part[owner > 0]))
+    ink = (darker >= _FAINTLY) | (part < _SOLID * np.median(part[owner > 0]))
     rows = []
     for room in range(len(rooms)):
         mine = boxes[rooms_of == room]

@@ -22,6 +22,7 @@ from detection.lettering import Row, find_rows
 from detection.pdf import Word
 from detection.reading import Letter
 from detection.regions import ByteImage
+from detection.settings import Settings
 from detection.textlines import understand
 
 _MOST_SIDE_PX: Final = 4000
@@ -61,6 +62,11 @@ class _Line:
     def text(self) -> str:
         """The letters as one text."""
         return "".join(letter.sign for letter in self.letters)
+
+
+def are_read(settings: Settings) -> bool:
+    """Whether words on pictures are read: they are wanted, and what reads them is installed."""
+    return settings.read_pictures and reading.available()
 
 
 def read_words(page: document.Page, rooms: Sequence[Polygon], threads: int) -> list[Word]:
@@ -202,9 +208,8 @@ def _series(texts: Sequence[str]) -> frozenset[str]:
     found: set[str] = set()
     for numbers in kinds.values():
         values = sorted((int(re.sub(r"\D", "", number)), number) for number in numbers)
-        near = [low for low, high in pairwise(values) if high[0] - low[0] <= _APART]
-        near += [high for low, high in pairwise(values) if high[0] - low[0] <= _APART]
-        if len(set(near)) >= _SERIES:
+        near = {end for low, high in pairwise(values) if high[0] - low[0] <= _APART for end in (low, high)}
+        if len(near) >= _SERIES:
             found |= {number for _, number in near}
     return frozenset(found)
 

@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from detection.morphology import resized
 from detection.regions import ByteImage
 
 _MODEL: Final = Path("models") / "PP-OCRv6_rec_small.onnx"
@@ -44,8 +45,9 @@ class Letter:
     place: float
 
 
+@lru_cache(maxsize=1)
 def available() -> bool:
-    """Whether the extra is installed."""
+    """Whether the extra was installed when this process first asked."""
     return importlib.util.find_spec("onnxruntime") is not None and _model_path() is not None
 
 
@@ -58,7 +60,7 @@ def read_line(line: ByteImage, threads: int) -> list[Letter]:
     """
     width = min(_MOST_WIDTH_PX, max(1, round(line.shape[1] * _HEIGHT_PX / line.shape[0])))
     method = cv2.INTER_AREA if line.shape[0] > _HEIGHT_PX else cv2.INTER_CUBIC
-    fitted = cv2.resize(line, (width, _HEIGHT_PX), interpolation=method)
+    fitted = resized(line, width, _HEIGHT_PX, method)
     given = max(width, _LEAST_WIDTH_PX)
     values = np.zeros((1, 3, _HEIGHT_PX, given), np.float32)
     values[..., :width] = fitted.astype(np.float32) / np.float32(127.5) - np.float32(1)

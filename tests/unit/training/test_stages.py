@@ -8,10 +8,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed: make train installs it")
 
-from training.network import RoomNet  # noqa: E402
-from training.train import DECAY_FLOOR, RATE, WARM_STEPS, load_bare, rate_at, save_bare  # noqa: E402
-
-FIRST = Path(__file__).parents[3] / "training" / "stages" / "first.npz"
+from training.export import BARE_TARGET  # noqa: E402
+from training.network import RoomNet, load_bare, save_bare  # noqa: E402
+from training.train import DECAY_FLOOR, RATE, WARM_STEPS, rate_at  # noqa: E402
 
 
 def test_bare_weights_come_back_in_half_precision(tmp_path: Path) -> None:
@@ -25,7 +24,7 @@ def test_bare_weights_come_back_in_half_precision(tmp_path: Path) -> None:
 
 def test_the_weights_that_the_last_stage_starts_from_fit_the_network() -> None:
     net = RoomNet()
-    load_bare(net, FIRST)
+    load_bare(net, BARE_TARGET)
     out = net.eval()(torch.ones(1, 1, 96, 96))
     assert out.shape == (1, 6, 96, 96)
     assert torch.isfinite(out).all()
