@@ -35,6 +35,7 @@ def account() -> Iterator[boto3.Session]:
         for name, value in server.environment().items():
             patch.setenv(name, value)
         patch.delenv("AWS_PROFILE", raising=False)
+        patch.setattr(boto3, "DEFAULT_SESSION", None)  # one of an earlier test would keep that one's keys
         session = boto3.Session()
         deploy_role.make(session)
         yield session
