@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.14 python3; 
 EXAMPLES := $(sort $(wildcard examples/*.png examples/*.jpg examples/*.pdf))
 PYTEST := $(BIN)/python -m pytest
 PLANS ?= ../shared/eval/plans
-STEPS ?= 4800
+STEPS ?= 3600
 DECAY ?= 600
 FIRST_STEPS ?= 6800
 
@@ -81,7 +81,7 @@ train: $(VENV)/.installed-train ## Repeat the last stage of teaching the network
 	$(TRAIN) --steps $(STEPS) --decay $(DECAY) --seed 21 --peers 2 --threads 1 --out build/training/stage.pt \
 		$$([ -f build/training/stage.pt ] && echo --resume build/training/stage.pt || echo --start training/stages/first.npz)
 	$(BIN)/python -m training.export build/training/stage.pt
-	$(BIN)/python -m training.calibrate --plans 180
+	$(BIN)/python -m training.calibrate --plans 360
 
 train-first: $(VENV)/.installed-train ## Teach what the last stage starts from, from nothing (hours; goes on where it was cut off)
 	$(TRAIN) --steps $(FIRST_STEPS) --peers 2 --threads 1 --out build/training/first.pt \

@@ -1,8 +1,9 @@
 """Fits the confidence on drawn plans: `python -m training.calibrate`.
 
-Every plan of `training.whole` is read by the engine; a room is right where its intersection over union with a true room
-is at least 0.7, one to one. A logistic model with a small penalty tells the chance from what is known of the room.
-Half of the plans fit it and half say how well it keeps its word.
+Every plan of `training.whole` is read by the engine, drawn pages both by their lines and by their pictures; a room is right
+where its intersection over union with a true room is at least 0.7, one to one. For each kind of reading a logistic model
+with a small penalty tells the chance from what is known of the room. Half of the plans fit it and half say how well it
+keeps its word.
 """
 
 from __future__ import annotations
@@ -10,6 +11,10 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from itertools import repeat
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,10 +22,10 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from detection.assembly import Found, features_of_all, find_rooms
 from detection.confidence import COEFFICIENTS, Features
 from detection.document import BrokenPage, open_document
-from detection.engine import find_regions
+from detection.engine import read_lines, read_picture
+from detection.regions import Kind
 from detection.settings import DEFAULTS, Settings
 from evaluation.figures import calibration_error
 from evaluation.matching import match_rooms
@@ -30,6 +35,7 @@ from training.truth import polygons
 
 RIGHT_IOU: Final = 0.7
 PENALTY: Final = 2.0
+KINDS: Final[tuple[Kind, ...]] = ("drawn", "seen")
 Rooms = list[tuple[Features, bool, int]]
 
 
@@ -40,17 +46,20 @@ def right(found: Sequence[shapely.Polygon], true: Sequence[shapely.Polygon]) -> 
     return [i in hits for i in range(len(found))]
 
 
-def rooms_of(seed: int, kind: whole.Kind, settings: Settings) -> Rooms:
-    """The features of every room found on a drawn plan, whether it is right, and the plan's seed."""
-    data, truth = whole.draw(seed, kind)
-    out: Rooms = []
+def rooms_of(seed: int, plan_kind: whole.Kind, settings: Settings) -> dict[Kind, Rooms]:
+    """By kind of reading: the features of every room found on a drawn plan, whether it is right, and the plan's seed."""
+    data, truth = whole.draw(seed, plan_kind)
+    out: dict[Kind, Rooms] = {kind: [] for kind in KINDS}
     with open_document(Blueprint.parse(data), PageSelection()) as document:
         for page in document.pages():
             if isinstance(page, BrokenPage):
                 continue
-            found: list[Found] = find_rooms(page, find_regions(page, settings, None))
-            hits = right([item.outline.polygon for item in found], polygons(truth))
-            out += [(f, hit, seed) for f, hit in zip(features_of_all(found), hits, strict=True)]
+            for reading in (read_lines(page, settings, None), read_picture(page, settings, None)):
+                if reading is not None:
+                    hits = right([room.outline.polygon for room in reading.rooms], polygons(truth))
+                    out[reading.regions.kind] += [
+                        (room.features, hit, seed) for room, hit in zip(reading.rooms, hits, strict=True)
+                    ]
     return out
 
 
@@ -71,14 +80,19 @@ def fit(rows: NDArray[np.float64], hits: NDArray[np.float64], penalty: float = P
     return weights
 
 
-def collect(first: int, count: int, settings: Settings) -> Rooms:
-    """The rooms of plans as pictures (two of three) and as drawn PDF pages."""
-    rooms: Rooms = []
-    for seed in range(first, first + count):
-        kind: whole.Kind = ("png", "jpg", "pdf")[seed % 3]  # type: ignore[assignment]
-        rooms += rooms_of(seed, kind, settings)
-        if (seed + 1) % 20 == 0:
-            print(f"{seed + 1} plans, {len(rooms)} rooms", flush=True)
+def collect(first: int, count: int, settings: Settings) -> dict[Kind, Rooms]:
+    """The rooms of plans as pictures (two of three) and as drawn PDF pages, by kind of reading."""
+    rooms: dict[Kind, Rooms] = {kind: [] for kind in KINDS}
+    seeds = range(first, first + count)
+    plan_kinds: list[whole.Kind] = [("png", "jpg", "pdf")[seed % 3] for seed in seeds]  # type: ignore[misc]
+    with ProcessPoolExecutor(settings.threads, mp_context=get_context("spawn")) as pool:
+        each = repeat(replace(settings, threads=1))
+        for done, found in enumerate(pool.map(rooms_of, seeds, plan_kinds, each), 1):
+            for kind in KINDS:
+                rooms[kind] += found[kind]
+            if done % 20 == 0:
+                told = ", ".join(f"{len(rooms[kind])} rooms {kind}" for kind in KINDS)
+                print(f"{done} plans, {told}", flush=True)
     return rooms
 
 
@@ -107,10 +121,11 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--target", type=Path, default=COEFFICIENTS)
     given = parser.parse_args()
-    found = report(collect(given.first, given.plans, DEFAULTS))
+    kinds = {kind: report(rooms) for kind, rooms in collect(given.first, given.plans, DEFAULTS).items()}
     given.target.parent.mkdir(parents=True, exist_ok=True)
-    given.target.write_text(json.dumps(found, indent=1) + "\n")
-    print({name: value for name, value in found.items() if name != "coefficients"})
+    given.target.write_text(json.dumps({"kinds": kinds}, indent=1) + "\n")
+    for kind, found in kinds.items():
+        print(kind, {name: value for name, value in found.items() if name != "coefficients"})
 
 
 if __name__ == "__main__":

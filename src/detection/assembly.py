@@ -1,10 +1,10 @@
-"""A page's regions made into the page of a floorplan: polygons, words, scale, openings, confidence, order."""
+"""A page's readings made into the page of a floorplan: rooms in order, words, scale and openings."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -12,11 +12,11 @@ import shapely
 from shapely.geometry import Polygon
 
 from detection import document
-from detection.confidence import Features, confidence_of, features_of
-from detection.labels import Label, read_labels
+from detection.labels import read_labels
 from detection.picture_words import are_read, read_words
-from detection.polygons import Outline, find_outlines, ring_of
-from detection.regions import FloatArray, Regions
+from detection.polygons import ring_of
+from detection.readings import Found, Reading, together
+from detection.regions import FloatArray
 from detection.scale import find_scale
 from detection.settings import DEFAULTS, Settings
 from models.floorplan import Flag, Opening, Page, Room, Scale
@@ -24,29 +24,21 @@ from models.floorplan import Flag, Opening, Page, Room, Scale
 NO_ROOMS: Final = "No rooms were found on this page."
 _ODD_SOLIDITY: Final = 0.45  # of the convex hull; an L-shaped room has 0.6 to 0.8
 _ODD_VERTICES: Final = 60
-_LEAST_CHANCE: Final = 0.4  # an item less likely than half the F1 that is reached lowers it
 _DECIMALS: Final = 2
 _PROBES: Final = (0.6, 1.0, 1.6, 2.4)  # of a wall's thickness, to either side of an opening
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A room's outline and the words within."""
-
-    outline: Outline
-    label: Label
-
-
-def build_page(page: document.Page, regions: Regions, first_id: int, settings: Settings = DEFAULTS) -> Page:
+def build_page(page: document.Page, readings: Sequence[Reading], first_id: int, settings: Settings = DEFAULTS) -> Page:
     """The page of the floorplan; its rooms' ids count from `first_id` in reading order.
 
     Args:
-        page: where the regions were found.
-        regions: with `units_per_px` in the page's own units.
+        page: what was read.
+        readings: what was found on it, at least one.
         first_id: the first room's number in the document.
         settings: whether words are read that the page shows but does not tell.
     """
-    found, features = _likely(find_rooms(page, regions))
+    found = together(readings)
+    found = [found[k] for k in reading_order([item.outline.polygon for item in found])]
     words = page.words
     if not words and found and are_read(settings):
         # Only now, so that chances stay those that were fitted without such words.
@@ -55,47 +47,18 @@ def build_page(page: document.Page, regions: Regions, first_id: int, settings: S
         found = [replace(item, label=label) for item, label in zip(found, labels, strict=True)]
     scale = find_scale([(f.outline.polygon.area, f.label.area_m2) for f in found], words, page.unit)
     ids = [f"room_{first_id + k:03d}" for k in range(len(found))]
-    rooms = [_room(key, item, f, page, scale.scale) for key, item, f in zip(ids, found, features, strict=True)]
-    nothing = None if rooms or regions.message else NO_ROOMS
+    rooms = [_room(key, item, page, scale.scale) for key, item in zip(ids, found, strict=True)]
+    nothing = None if rooms else readings[-1].regions.message or NO_ROOMS
     return Page(
         page=page.number,
         width=round(page.width, 3),
         height=round(page.height, 3),
         unit=page.unit,
-        message=joined(regions.message, nothing, page.message, scale.message),
+        message=joined(nothing, page.message, scale.message),
         scale=scale.scale,
         rooms=rooms,
-        openings=_openings(regions, [item.outline.polygon for item in found], ids),
+        openings=_openings(readings, found, ids),
     )
-
-
-def find_rooms(page: document.Page, regions: Regions) -> list[Found]:
-    """The regions' outlines with the words within, in reading order."""
-    outlines = find_outlines(regions, page.width, page.height)
-    labels = read_labels([outline.polygon for outline in outlines], page.words)
-    found = [Found(outline, label) for outline, label in zip(outlines, labels, strict=True)]
-    return [found[k] for k in reading_order([item.outline.polygon for item in found])]
-
-
-def _likely(found: list[Found]) -> tuple[list[Found], list[Features]]:
-    """The rooms but for those that are hardly any, and what speaks for each beside all that were found.
-
-    A title block as a room costs more trust than a missing one. The chances stay those among all rooms of the page:
-    that is what they were fitted to.
-    """
-    kept = [
-        (item, features)
-        for item, features in zip(found, features_of_all(found), strict=True)
-        if confidence_of(features, item.outline.region) >= _LEAST_CHANCE
-    ]
-    return [item for item, _ in kept], [features for _, features in kept]
-
-
-def features_of_all(found: Sequence[Found]) -> list[Features]:
-    """What speaks for and against each room of a page."""
-    lettered = any(not item.label.empty for item in found)
-    bare = [lettered and item.label.empty for item in found]
-    return features_of([(item.outline.region, item.outline.polygon) for item in found], bare)
 
 
 def empty_page(page: document.Page, message: str | None = None) -> Page:
@@ -133,9 +96,8 @@ def reading_order(shapes: list[Polygon]) -> list[int]:
     return [k for row in rows for k in sorted(row, key=lambda k: (centres[k][0], centres[k][1], k))]
 
 
-def _room(key: str, found: Found, features: Features, page: document.Page, scale: Scale | None) -> Room:
+def _room(key: str, found: Found, page: document.Page, scale: Scale | None) -> Room:
     shape, label = found.outline.polygon, found.label
-    confidence = confidence_of(features, found.outline.region)
     area_m2 = label.area_m2 if scale is None else shape.area * scale.metres_per_unit**2
     return Room(
         id=key,
@@ -145,8 +107,8 @@ def _room(key: str, found: Found, features: Features, page: document.Page, scale
         name_hint=label.name,
         number=label.number,
         area_m2=None if area_m2 is None else round(area_m2, 2),
-        confidence=round(confidence, 3),
-        flags=_flags(found, features),
+        confidence=round(found.chance, 3),
+        flags=_flags(found),
     )
 
 
@@ -157,37 +119,48 @@ def _normalised(shape: Polygon, width: float, height: float) -> list[int]:
     return [min(1000, max(0, round(1000 * share))) for share in box]
 
 
-def _flags(found: Found, features: Features) -> list[Flag]:
+def _flags(found: Found) -> list[Flag]:
     """The region's own flags, and those for an odd shape and for want of a label where other rooms have one."""
     flags = list(found.outline.region.flags)
-    odd = features["solidity"] < _ODD_SOLIDITY or len(found.outline.polygon.exterior.coords) > _ODD_VERTICES
+    odd = found.features["solidity"] < _ODD_SOLIDITY or len(found.outline.polygon.exterior.coords) > _ODD_VERTICES
     if odd and "odd_shape" not in flags:
         flags.append("odd_shape")
-    if features["unlabelled"] and "no_label" not in flags:
+    if found.features["unlabelled"] and "no_label" not in flags:
         flags.append("no_label")
     return flags
 
 
-def _openings(regions: Regions, rooms: list[Polygon], ids: list[str]) -> list[Opening]:
-    """The closed openings with the rooms on their two sides; one that touches no room is left out."""
-    tree = shapely.STRtree(np.array(rooms, dtype=object))
-    scale = regions.units_per_px
-    openings = []
-    for closure in regions.closures:
-        start, end = (np.array(point) * scale for point in closure.line_px)
-        step = end - start
-        length = math.hypot(*step)
-        if length == 0:
-            continue
-        normal = np.array([-step[1], step[0]]) / length
-        reach = max(regions.wall_px, 2.0) * scale
-        sides = [_room_beside(tree, (start + end) / 2, normal * side * reach) for side in (-1.0, 1.0)]
-        beside = sorted({ids[side] for side in sides if side is not None})
-        if beside:
+def _openings(readings: Sequence[Reading], found: Sequence[Found], ids: list[str]) -> list[Opening]:
+    """The closed openings with the rooms on their two sides; those that touch no room of their reading are left out."""
+    tree = shapely.STRtree(np.array([item.outline.polygon for item in found], dtype=object))
+    openings: list[Opening] = []
+    for reading in readings:
+        regions = reading.regions
+        scale, reach = regions.units_per_px, max(regions.wall_px, 2.0) * regions.units_per_px
+        own = {id(region) for region in regions.regions}
+        known = list(openings)
+        for closure in regions.closures:
+            start, end = (np.array(point) * scale for point in closure.line_px)
+            step = end - start
+            length = math.hypot(*step)
+            if length == 0:
+                continue
+            normal = np.array([-step[1], step[0]]) / length
+            sides = [_room_beside(tree, (start + end) / 2, normal * side * reach) for side in (-1.0, 1.0)]
+            beside = sorted({side for side in sides if side is not None})
+            if not any(id(found[side].outline.region) in own for side in beside):
+                continue
             line = [(round(float(x), _DECIMALS), round(float(y), _DECIMALS)) for x, y in (start, end)]
             confidence = round(min(1.0, max(0.0, closure.confidence)), 3)
-            openings.append(Opening(kind=closure.kind, line=line, rooms=beside, confidence=confidence))
+            opening = Opening(kind=closure.kind, line=line, rooms=[ids[k] for k in beside], confidence=confidence)
+            if not any(_same_place(opening, other, reach) for other in known):
+                openings.append(opening)
     return sorted(openings, key=lambda opening: (opening.line[0][1], opening.line[0][0], opening.line))
+
+
+def _same_place(one: Opening, other: Opening, reach: float) -> bool:
+    """Whether the middles of two openings that two readings found are as near as a wall is thick."""
+    return math.dist(*(np.mean(opening.line, axis=0) for opening in (one, other))) <= reach
 
 
 def _room_beside(tree: shapely.STRtree, middle: FloatArray, outwards: FloatArray) -> int | None:

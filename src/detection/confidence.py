@@ -1,6 +1,7 @@
 """How likely a room is right: a logistic model of its evidence and its shape, fitted on drawn plans.
 
-*Right* means an intersection over union of at least 0.7 with a true room. The coefficients are in
+*Right* means an intersection over union of at least 0.7 with a true room. Rooms that a page draws and rooms that are
+seen on its picture have a model each, for different things speak for them. The coefficients are in
 `weights/confidence.json`, written by `python -m training.calibrate`; nothing but drawn plans taught them.
 """
 
@@ -16,7 +17,7 @@ from typing import Final
 import numpy as np
 from shapely.geometry import Polygon
 
-from detection.regions import Region
+from detection.regions import Kind, Region
 
 COEFFICIENTS: Final = Path(__file__).parent / "weights" / "confidence.json"
 _LEAST: Final = 0.02
@@ -62,9 +63,9 @@ def _own(region: Region, shape: Polygon, usual_area: float) -> Features:
     } | {f"evidence {name}": value for name, value in region.evidence}
 
 
-def confidence_of(features: Mapping[str, float], region: Region) -> float:
+def confidence_of(features: Mapping[str, float], region: Region, kind: Kind) -> float:
     """The chance that the room is right, in 0..1; the region's own confidence where nothing more is known of it."""
-    model = _model()
+    model = _models().get(kind)
     if model is None or not region.evidence:
         return region.confidence
     score = model["bias"] + sum(model.get(name, 0.0) * value for name, value in sorted(features.items()))
@@ -72,7 +73,11 @@ def confidence_of(features: Mapping[str, float], region: Region) -> float:
 
 
 @lru_cache(maxsize=1)
-def _model() -> dict[str, float] | None:
+def _models() -> dict[str, dict[str, float]]:
     if not COEFFICIENTS.is_file():
-        return None
-    return {str(name): float(value) for name, value in json.loads(COEFFICIENTS.read_text())["coefficients"].items()}
+        return {}
+    kinds = json.loads(COEFFICIENTS.read_text())["kinds"]
+    return {
+        str(kind): {str(name): float(value) for name, value in found["coefficients"].items()}
+        for kind, found in kinds.items()
+    }

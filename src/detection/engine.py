@@ -15,14 +15,15 @@ from detection.assembly import build_page, empty_page
 from detection.document import BrokenPage, Page, open_document
 from detection.overlay import draw_rooms, encode_png
 from detection.picture_words import are_read
-from detection.regions import ByteImage, Debug, Regions
+from detection.readings import Reading
+from detection.regions import ByteImage, Debug
 from detection.settings import DEFAULTS, Settings
 from models import floorplan
 from models.blueprint import Blueprint, PageSelection
 from models.floorplan import Floorplan, Source
 from utils.errors import ProcessingFailedError, ServiceError
 
-_VERSION: Final = "0.4.0"  # changes whenever the same blueprint may give other rooms
+_VERSION: Final = "0.5.0"  # changes whenever the same blueprint may give other rooms
 
 
 def version_of(settings: Settings) -> str:
@@ -147,10 +148,10 @@ class _PageWork:
             return empty_page(self.page)
         self._stage("walls", 0.2)
         with _own_failures():
-            regions = find_regions(self.page, self.settings, self.debug)
+            readings = read(self.page, self.settings, self.debug)
         self._stage("rooms", 0.8)
         with _own_failures():
-            result = build_page(self.page, regions, first_id, self.settings)
+            result = build_page(self.page, readings, first_id, self.settings)
             if self.debug is not None:
                 self.debug("result", draw_rooms(page_picture(self.page, self.settings.picture_side_px), result))
         return result
@@ -165,12 +166,25 @@ def page_picture(page: Page, side_px: int) -> ByteImage:
     return page.raster(min(1.0, scale) if page.unit == "px" else scale)
 
 
-def find_regions(page: Page, settings: Settings, debug: Debug | None) -> Regions:
-    """The page's rooms, by its own lines where it draws them, else by its pixels; in page units."""
-    if page.kind in ("vector", "mixed"):
-        drawn = vector.find_regions(page, settings, debug)
-        if drawn is not None and (drawn.regions or page.kind == "vector"):
-            return drawn
+def read(page: Page, settings: Settings, debug: Debug | None) -> list[Reading]:
+    """The page by its own lines where it draws them, and by its picture where those tell nothing or leave doubts."""
+    drawn = read_lines(page, settings, debug)
+    if drawn is None:
+        return [read_picture(page, settings, debug)]
+    wall = drawn.regions.wall_px * drawn.regions.units_per_px
+    if drawn.doubtful and raster.sees(settings) and raster.are_seen(wall, max(page.width, page.height)):
+        return [drawn, read_picture(page, settings, debug)]
+    return [drawn]
+
+
+def read_lines(page: Page, settings: Settings, debug: Debug | None) -> Reading | None:
+    """The page by its own lines; None where it draws none that enclose rooms."""
+    regions = vector.find_regions(page, settings, debug) if page.kind in ("vector", "mixed") else None
+    return None if regions is None else Reading.of(page, regions)
+
+
+def read_picture(page: Page, settings: Settings, debug: Debug | None) -> Reading:
+    """The page by its picture."""
     image = page_picture(page, settings.max_side_px)
-    seen = raster.find_regions(image, settings, debug)
-    return replace(seen, units_per_px=seen.units_per_px * page.width / image.shape[1])
+    regions = raster.find_regions(image, settings, debug)
+    return Reading.of(page, replace(regions, units_per_px=regions.units_per_px * page.width / image.shape[1]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -71,6 +72,12 @@ def find_outlines(regions: Regions, width: float, height: float) -> list[Outline
 def _rounded(shape: Polygon, scale: float) -> Polygon:
     """The shape in page units on the grid of what is written, valid there too; holes that vanish on it are gone."""
     return _largest(shapely.set_precision(shapely.transform(shape, lambda points: points * scale), _GRID))
+
+
+def without(shape: Polygon, other: Polygon) -> Polygon:
+    """What the other leaves of an outline, on the same grid; empty where that is a sliver."""
+    rest = _rounded(_largest(shape.difference(other)), 1.0)
+    return Polygon() if rest.is_empty or _is_sliver(rest) else rest
 
 
 def ring_of(ring: LinearRing | FloatArray, *, clockwise: bool) -> list[tuple[float, float]]:
@@ -143,7 +150,7 @@ def _apart(drawn: list[Polygon], rough: list[Polygon]) -> list[Polygon]:
     shapes = list(drawn)
     for _ in range(2):
         again = False
-        for one, other in _overlapping(shapes):
+        for one, other in overlapping(shapes):
             again = True
             shapes[one], shapes[other] = rough[one], rough[other]
         if not again:
@@ -151,13 +158,15 @@ def _apart(drawn: list[Polygon], rough: list[Polygon]) -> list[Polygon]:
     return shapes
 
 
-def _overlapping(shapes: list[Polygon]) -> list[tuple[int, int]]:
-    pairs = shapely.STRtree(shapes).query(shapes, predicate="intersects")
+def overlapping(shapes: Sequence[Polygon], least: float = _MAX_OVERLAP) -> list[tuple[int, int]]:
+    """Pairs of shapes, the first place before the second, that share more than that of the smaller one's area."""
+    held = np.array(shapes, dtype=object)  # of no shapes, too
+    pairs = shapely.STRtree(held).query(held, predicate="intersects")
     found = []
     for one, other in sorted(zip(*pairs.tolist(), strict=True)):
         if one < other:
             smaller = min(shapes[one].area, shapes[other].area)
-            if shapes[one].intersection(shapes[other]).area > _MAX_OVERLAP * smaller:
+            if shapes[one].intersection(shapes[other]).area > least * smaller:
                 found.append((one, other))
     return found
 

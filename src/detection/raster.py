@@ -15,18 +15,30 @@ from detection.settings import Settings
 
 _INK_SIDE_PX: Final = 1400  # walls of a dwelling are 6 to 20 px thick at this size
 _SEEN_SIDE_PX: Final = 864  # and 4 to 13 px at this one, as the network was taught
+_LEAST_WALL_PX: Final = 1.5  # that is seen there
 _MAX_ENLARGEMENT: Final = 3.0
 _INK_MARGIN: Final = 0.07
 _SEEN_MARGIN_PX: Final = 16  # with it a side is a multiple of what the network takes
 NO_CLOSED_ROOM: Final = "Walls were found, but no closed room among them."
 
 
+def sees(settings: Settings) -> bool:
+    """Whether the network looks at pictures; otherwise their strokes have to do."""
+    return settings.network and network.available()
+
+
+def are_seen(wall: float, side: float) -> bool:
+    """Whether walls so thick are seen by the network on a page whose longer side is so long."""
+    return wall * _SEEN_SIDE_PX >= _LEAST_WALL_PX * side
+
+
 def find_regions(image: ByteImage, settings: Settings, debug: Debug | None = None) -> Regions:
     """The rooms of a picture (uint8 h x w x 3 BGR, or h x w grey), in its own pixels as page units."""
-    sees = settings.network and network.available()
-    side_px = min(_SEEN_SIDE_PX if sees else _INK_SIDE_PX, settings.max_side_px)
-    grey, scale, margin = _working_image(image, side_px, _SEEN_MARGIN_PX if sees else round(_INK_MARGIN * side_px))
-    find = (raster_seen if sees else raster_ink).search(grey, debug)
+    by_network = sees(settings)
+    side_px = min(_SEEN_SIDE_PX if by_network else _INK_SIDE_PX, settings.max_side_px)
+    margin_px = _SEEN_MARGIN_PX if by_network else round(_INK_MARGIN * side_px)
+    grey, scale, margin = _working_image(image, side_px, margin_px)
+    find = (raster_seen if by_network else raster_ink).search(grey, debug)
     if isinstance(find, str):
         return Regions(np.zeros(image.shape[:2], np.int32), 1.0, [], message=find)
     return Regions(

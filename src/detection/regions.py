@@ -22,6 +22,10 @@ FloatArray = NDArray[np.float64]
 Debug = Callable[[str, ByteImage], None]
 
 
+#: How a page was read: by the lines that it draws, or by its picture.
+Kind = Literal["drawn", "seen"]
+
+
 @dataclass(frozen=True, slots=True)
 class Closure:
     """A segment that closes an opening, in working pixels."""
@@ -58,6 +62,7 @@ class Regions:
         wall_px: the typical wall's thickness in working pixels; 0 when unknown.
         faces: float64 (n, 4), wall faces x0, y0, x1, y1 in page units where the page knows them exactly, else (0, 4).
         message: why there are no regions, or what was left out, in a sentence; else None.
+        kind: how the page was read.
     """
 
     labels: LabelImage
@@ -67,6 +72,7 @@ class Regions:
     wall_px: float = 0.0
     faces: FloatArray = field(default_factory=lambda: np.zeros((0, 4)))
     message: str | None = None
+    kind: Kind = "seen"
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,6 +159,7 @@ def _regions(
         closures=_closures(closed.shut, scale),
         wall_px=walls.depth * scale,
         faces=walls.faces,
+        kind="drawn",
     )
 
 

@@ -11,6 +11,7 @@ from detection.assembly import NO_ROOMS, build_page, reading_order
 from detection.document import PicturePage, open_document
 from detection.engine import MODEL_VERSION, PAGE_FAILED, detect
 from detection.overlay import draw_rooms, overlay_png
+from detection.readings import Reading
 from detection.regions import ByteImage, Closure, Region, Regions
 from detection.settings import Settings
 from models.blueprint import Blueprint, PageSelection
@@ -53,7 +54,7 @@ def page_of(labels: np.ndarray, closures: tuple[Closure, ...] = (), scale: float
     rooms = [Region(int(k), confidence, ("leaky",) if k == 1 else ()) for k in np.unique(labels) if k]
     height, width = (round(side * scale) for side in labels.shape)
     page = PicturePage(np.full((height, width, 3), 255, np.uint8))
-    return build_page(page, Regions(labels, scale, rooms, list(closures), wall_px=8), 1)
+    return build_page(page, [Reading.of(page, Regions(labels, scale, rooms, list(closures), wall_px=8))], 1)
 
 
 class TestAssembly:
@@ -97,7 +98,9 @@ class TestAssembly:
     def test_a_page_without_rooms_says_so(self) -> None:
         labels = np.zeros((50, 50), np.int32)
         assert page_of(labels).message == NO_ROOMS
-        page = build_page(picture_of(labels), Regions(labels, 1, [], message="No walls were found on this page."), 1)
+        picture = picture_of(labels)
+        regions = Regions(labels, 1, [], message="No walls were found on this page.")
+        page = build_page(picture, [Reading.of(picture, regions)], 1)
         assert page.message == "No walls were found on this page."
 
     def test_reading_order(self) -> None:
@@ -189,14 +192,14 @@ class TestPdfs:
         assert sorted(watcher.pictures) == [1, 2, 3]
 
     def test_one_page_that_fails_keeps_the_others(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        honest = engine.find_regions
+        honest = engine.read
 
-        def failing(page: object, *rest: object) -> Regions:
+        def failing(page: object, *rest: object) -> list[Reading]:
             if page.number == 2:
                 raise ZeroDivisionError
             return honest(page, *rest)
 
-        monkeypatch.setattr(engine, "find_regions", failing)
+        monkeypatch.setattr(engine, "read", failing)
         plan = detect(Blueprint.parse(pdf_of(office, office, office)))
         assert [len(page.rooms) for page in plan.pages] == [2, 0, 2]
         assert [page.message for page in plan.pages] == [None, PAGE_FAILED, None]
