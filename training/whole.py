@@ -1,11 +1,17 @@
-"""Whole drawings with their true rooms, as files that nobody has seen: for calibration and for tests of the engine."""
+"""Whole drawings with their true rooms, as files that nobody has seen: for calibration and for tests of the engine.
+
+`python -m training.whole FOLDER --kind pdf --first 5000 --count 60` writes them as labelled plans, which
+`location-detection evaluate FOLDER` reads.
+"""
 
 from __future__ import annotations
 
+import argparse
 import io
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 import cv2
 import numpy as np
@@ -16,7 +22,7 @@ from training.draw_raster import Canvas
 from training.layout import Rng
 from training.marks import Drawing
 from training.sample import Sheet, draw_sheet
-from training.truth import page_rooms, page_truth
+from training.truth import page_rooms, page_truth, write_truth
 
 Kind = Literal["png", "jpg", "pdf"]
 _FIRST: Final = 40_000_000  # drawings that no crop for teaching is cut from
@@ -67,3 +73,22 @@ def _as_picture(
     data = io.BytesIO(cv2.imencode(f".{kind}", image, options)[1].tobytes()).getvalue()
     rooms = page_rooms(sheet.layouts, sheet.marks, matrix)
     return data, page_truth(f"{seed}.{kind}", 1, float(width), float(height), "px", rooms)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write drawings and their truths as the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--kind", choices=get_args(Kind), default="png")
+    parser.add_argument("--first", type=int, default=5000, help="the first drawing's number")
+    parser.add_argument("--count", type=int, default=60)
+    given = parser.parse_args(arguments)
+    given.folder.mkdir(parents=True, exist_ok=True)
+    for seed in range(given.first, given.first + given.count):
+        data, truth = draw(seed, given.kind)
+        (given.folder / f"{seed}.{given.kind}").write_bytes(data)
+        write_truth(given.folder / f"{seed}.rooms.json", truth)
+
+
+if __name__ == "__main__":
+    main()

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pypdfium2
 import pytest
-from training import cis, r2v
+from training import cis, r2v, whole
 from training.contact_sheet import draw_sheet
 from training.draw_pdf import write_pdf
 from training.draw_raster import render
@@ -22,6 +22,8 @@ from training.plans import draw_plan, in_hand
 from training.sample import OPENING, OUTSIDE, ROOM, WALL, WINDOW, sample
 from training.sheet import lay_out
 from training.truth import page_rooms, polygons
+
+from evaluation.collect import collect
 
 needs_r2v = pytest.mark.skipif(not r2v.traces(), reason="the traced flats of ../shared/train/r2v are not there")
 needs_cis = pytest.mark.skipif(not cis.plans(), reason="the labelled plans of ../shared/train/cis are not there")
@@ -241,3 +243,10 @@ class TestLabelledPlans:
             assert image.shape == classes.shape == (256, 256)
             seen |= set(np.unique(classes).tolist())
         assert {WALL, OPENING, WINDOW, 255} <= seen <= {0, 1, WALL, OPENING, WINDOW, 255}
+
+
+def test_whole_drawings_are_written_as_plans_that_evaluate_reads(tmp_path: Path) -> None:
+    whole.main([str(tmp_path), "--kind", "pdf", "--first", "7", "--count", "2"])
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["7.pdf", "7.rooms.json", "8.pdf", "8.rooms.json"]
+    plans = collect(tmp_path)
+    assert [len(page.rooms) for page in plans.pages] == [len(whole.draw(seed, "pdf")[1]["rooms"]) for seed in (7, 8)]
