@@ -131,36 +131,32 @@ def _flags(found: Found) -> list[Flag]:
 
 
 def _openings(readings: Sequence[Reading], found: Sequence[Found], ids: list[str]) -> list[Opening]:
-    """The closed openings with the rooms on their two sides; those that touch no room of their reading are left out."""
+    """The closed openings with the rooms on their two sides, those of a later reading where no earlier one has any.
+
+    One that touches no room of its own reading is left out.
+    """
     tree = shapely.STRtree(np.array([item.outline.polygon for item in found], dtype=object))
     openings: list[Opening] = []
     for reading in readings:
-        regions = reading.regions
-        scale, reach = regions.units_per_px, max(regions.wall_px, 2.0) * regions.units_per_px
+        regions, scale = reading.regions, reading.regions.units_per_px
+        reach = max(regions.wall_px, 2.0) * scale
         own = {id(region) for region in regions.regions}
-        known = list(openings)
+        known = np.array([np.mean(opening.line, axis=0) for opening in openings]).reshape(-1, 2)
         for closure in regions.closures:
             start, end = (np.array(point) * scale for point in closure.line_px)
-            step = end - start
+            step, middle = end - start, (start + end) / 2
             length = math.hypot(*step)
-            if length == 0:
+            if length == 0 or (np.hypot(*(known - middle).T) <= reach).any():
                 continue
             normal = np.array([-step[1], step[0]]) / length
-            sides = [_room_beside(tree, (start + end) / 2, normal * side * reach) for side in (-1.0, 1.0)]
+            sides = [_room_beside(tree, middle, normal * side * reach) for side in (-1.0, 1.0)]
             beside = sorted({side for side in sides if side is not None})
-            if not any(id(found[side].outline.region) in own for side in beside):
-                continue
-            line = [(round(float(x), _DECIMALS), round(float(y), _DECIMALS)) for x, y in (start, end)]
-            confidence = round(min(1.0, max(0.0, closure.confidence)), 3)
-            opening = Opening(kind=closure.kind, line=line, rooms=[ids[k] for k in beside], confidence=confidence)
-            if not any(_same_place(opening, other, reach) for other in known):
-                openings.append(opening)
+            if any(id(found[side].outline.region) in own for side in beside):
+                line = [(round(float(x), _DECIMALS), round(float(y), _DECIMALS)) for x, y in (start, end)]
+                confidence = round(min(1.0, max(0.0, closure.confidence)), 3)
+                rooms = [ids[side] for side in beside]
+                openings.append(Opening(kind=closure.kind, line=line, rooms=rooms, confidence=confidence))
     return sorted(openings, key=lambda opening: (opening.line[0][1], opening.line[0][0], opening.line))
-
-
-def _same_place(one: Opening, other: Opening, reach: float) -> bool:
-    """Whether the middles of two openings that two readings found are as near as a wall is thick."""
-    return math.dist(*(np.mean(opening.line, axis=0) for opening in (one, other))) <= reach
 
 
 def _room_beside(tree: shapely.STRtree, middle: FloatArray, outwards: FloatArray) -> int | None:

@@ -61,7 +61,7 @@ class Regions:
         closures: the openings that were closed, kept ones only.
         wall_px: the typical wall's thickness in working pixels; 0 when unknown.
         faces: float64 (n, 4), wall faces x0, y0, x1, y1 in page units where the page knows them exactly, else (0, 4).
-        message: why there are no regions, or what was left out, in a sentence; else None.
+        message: why there are no regions, in a sentence; else None.
         kind: how the page was read.
     """
 
