@@ -100,7 +100,7 @@ PARTS = {
     "windows seen": Part("pictures", patches={"detection.network:see": unseen("window")}),
     "cuts by depth": Part("pictures", patches={"detection.raster_seen:_pieces": constant(uncut)}),
     "own lines": Part("drawn", patches={"detection.vector:find_regions": constant(lambda *_: None)}),
-    "picture seen, too": Part("drawn", patches={"detection.readings:_DOUBTFUL": constant(0.0)}),
+    "picture seen, too": Part("drawn", patches={"detection.merging:_DOUBTFUL": constant(0.0)}),
     "gaps shut": Part("drawn", patches={"detection.vector:OpeningSearch.run": result(none_of)}),
     "door arcs shut": Part("drawn", patches={"detection.vector:door_openings": result(none_of)}),
     "divided by names": Part("drawn", patches={"detection.vector:_divide": constant(lambda areas, *_: areas)}),
@@ -111,9 +111,9 @@ PARTS = {
             "detection.vector:in_plans": result(np.ones_like),
         },
     ),
-    "wall faces": Part("drawn", patches={"detection.readings:find_outlines": without_faces}),
+    "wall faces": Part("drawn", patches={"detection.merging:find_outlines": without_faces}),
     "straight walls": Part("both", patches={"detection.polygons:straightened": constant(lambda *_: None)}),
-    "unlikely left out": Part("both", patches={"detection.readings:_LEAST_CHANCE": constant(0.0)}),
+    "unlikely left out": Part("both", patches={"detection.merging:_LEAST_CHANCE": constant(0.0)}),
 }
 
 

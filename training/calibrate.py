@@ -1,9 +1,9 @@
 """Fits the confidence on drawn plans: `python -m training.calibrate`.
 
-Every plan of `training.whole` is read by the engine, drawn pages both by their lines and by their pictures; a room is right
-where its intersection over union with a true room is at least 0.7, one to one. For each kind of reading a logistic model
-with a small penalty tells the chance from what is known of the room. Half of the plans fit it and half say how well it
-keeps its word.
+Every plan of `training.whole` is read by the engine, drawn pages both by their lines and by their pictures; a room is
+right where its intersection over union with a true room is at least 0.7, one to one. For each kind of reading a logistic
+model with a small penalty tells the chance from what is known of the room. Half of the plans fit it and half say how
+well it keeps its word.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import replace
 from itertools import repeat
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import numpy as np
 import shapely
@@ -35,7 +35,7 @@ from training.truth import polygons
 
 RIGHT_IOU: Final = 0.7
 PENALTY: Final = 2.0
-KINDS: Final[tuple[Kind, ...]] = ("drawn", "seen")
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 Rooms = list[tuple[Features, bool, int]]
 
 
@@ -84,7 +84,7 @@ def collect(first: int, count: int, settings: Settings) -> dict[Kind, Rooms]:
     """The rooms of plans as pictures (two of three) and as drawn PDF pages, by kind of reading."""
     rooms: dict[Kind, Rooms] = {kind: [] for kind in KINDS}
     seeds = range(first, first + count)
-    plan_kinds: list[whole.Kind] = [("png", "jpg", "pdf")[seed % 3] for seed in seeds]  # type: ignore[misc]
+    plan_kinds = [whole.KINDS[seed % len(whole.KINDS)] for seed in seeds]
     with ProcessPoolExecutor(settings.threads, mp_context=get_context("spawn")) as pool:
         each = repeat(replace(settings, threads=1))
         for done, found in enumerate(pool.map(rooms_of, seeds, plan_kinds, each), 1):

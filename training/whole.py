@@ -25,6 +25,7 @@ from training.sample import Sheet, draw_sheet
 from training.truth import page_rooms, page_truth, write_truth
 
 Kind = Literal["png", "jpg", "pdf"]
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 _FIRST: Final = 40_000_000  # drawings that no crop for teaching is cut from
 _PT_PER_M: Final = 28.35  # 1:100
 _SIDES_PX: Final = (480.0, 1700.0)
@@ -79,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Write drawings and their truths as the command line says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--kind", choices=get_args(Kind), default="png")
+    parser.add_argument("--kind", choices=KINDS, default="png")
     parser.add_argument("--first", type=int, default=5000, help="the first drawing's number")
     parser.add_argument("--count", type=int, default=60)
     given = parser.parse_args(arguments)

@@ -13,9 +13,9 @@ from shapely.geometry import Polygon
 
 from detection import document
 from detection.labels import read_labels
+from detection.merging import Found, Reading, together
 from detection.picture_words import are_read, read_words
 from detection.polygons import ring_of
-from detection.readings import Found, Reading, together
 from detection.regions import FloatArray
 from detection.scale import find_scale
 from detection.settings import DEFAULTS, Settings

@@ -13,9 +13,9 @@ import cv2
 from detection import raster, vector
 from detection.assembly import build_page, empty_page
 from detection.document import BrokenPage, Page, open_document
+from detection.merging import Reading
 from detection.overlay import draw_rooms, encode_png
 from detection.picture_words import are_read
-from detection.readings import Reading
 from detection.regions import ByteImage, Debug
 from detection.settings import DEFAULTS, Settings
 from models import floorplan

@@ -10,8 +10,8 @@ from detection import engine, raster, vector
 from detection.assembly import NO_ROOMS, build_page, reading_order
 from detection.document import PicturePage, open_document
 from detection.engine import MODEL_VERSION, PAGE_FAILED, detect
+from detection.merging import Reading
 from detection.overlay import draw_rooms, overlay_png
-from detection.readings import Reading
 from detection.regions import ByteImage, Closure, Region, Regions
 from detection.settings import Settings
 from models.blueprint import Blueprint, PageSelection

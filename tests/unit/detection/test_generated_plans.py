@@ -26,12 +26,11 @@ COUNT = int(os.environ.get("GENERATED_PLANS", "20"))
 MOST_OVERLAP = 0.02
 #: Points are rounded to hundredths; half of one, and what adding up floats loses.
 ROUNDING = 0.006
-KINDS: tuple[whole.Kind, ...] = ("png", "jpg", "pdf")
 
 
 def kind_of(seed: int) -> whole.Kind:
     """Pictures twice as often as PDF pages, as in calibration."""
-    return KINDS[seed % 3]
+    return whole.KINDS[seed % len(whole.KINDS)]
 
 
 def assert_sound(plan: Floorplan) -> None:

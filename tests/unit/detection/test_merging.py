@@ -13,8 +13,8 @@ from detection.assembly import build_page
 from detection.document import PicturePage
 from detection.engine import detect
 from detection.labels import Label
+from detection.merging import Found, Reading, together
 from detection.polygons import Outline
-from detection.readings import Found, Reading, together
 from detection.regions import Closure, Kind, Region, Regions
 from detection.settings import Settings
 from evaluation.matching import match_rooms
@@ -138,11 +138,11 @@ class TestTheSecondLook:
         data, _ = whole.draw(self.DOUBTFUL, "pdf")
         assert looks_of(data, monkeypatch) == 1
         assert looks_of(data, monkeypatch, network=False) == 0
-        monkeypatch.setattr("detection.readings._DOUBTFUL", 0.0)
+        monkeypatch.setattr("detection.merging._DOUBTFUL", 0.0)
         assert looks_of(pdf_of(office), monkeypatch) == 0
 
     def test_walls_too_thin_to_be_seen_are_left_to_the_lines(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("detection.readings._DOUBTFUL", 1.1)
+        monkeypatch.setattr("detection.merging._DOUBTFUL", 1.1)
         assert looks_of(pdf_of(office), monkeypatch) == 1
         monkeypatch.setattr(engine.raster, "_LEAST_WALL_PX", 50)
         assert looks_of(pdf_of(office), monkeypatch) == 0
